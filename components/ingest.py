@@ -34,6 +34,7 @@ def ingest(
         from feature_repo.sources.size import DECIDED
         from feature_repo.sources.windows import WINDOWS, spec_of
         from feature_repo.store import open_notes, project_of
+        from models.columns import SAMPLED
         from models.storage import join
 
         kept = join(step.services.storage, "raw", step.spec.name)
@@ -47,6 +48,8 @@ def ingest(
         step.ledger.note(SPEC, dated.model_dump(mode="json", by_alias=True))
         step.ledger.note(WINDOWS, dates)
         step.ledger.note(DECIDED, chosen)
+        if SAMPLED in manifest:
+            step.ledger.note(SAMPLED, manifest[SAMPLED])
         step.ledger.note("data", {name: entry["sha256"] for name, entry in manifest["tables"].items()})
         say(f"  windows: {dated.windows.dates}")
         values = [f"{key} {one['value']}" for key, one in chosen.items()]

@@ -54,4 +54,5 @@ def _first_exposures(spec: Spec, tables: Path, rows: pa.Table) -> np.ndarray:
     everything = pq.read_table(tables / f"{shown.table}.parquet", columns=[*pair, shown.time]).to_pandas()
     first = everything.groupby(pair, sort=False)[shown.time].min().rename("first").reset_index()
     own = rows.select([*pair, shown.time]).to_pandas().merge(first, on=pair, how="left")
-    return (own[shown.time] <= own["first"]).to_numpy()
+    # A sampled negative (docs/negatives.md) may be a pair that the table never has.
+    return (own["first"].isna() | (own[shown.time] <= own["first"])).to_numpy()

@@ -20,7 +20,7 @@ from feature_repo.frozen import frozen_time
 from feature_repo.views.errors import NotAppliedError
 from feature_repo.views.pushed import folder_of
 from feature_repo.views.times import TIMESTAMP, column_microseconds
-from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, WINDOW
+from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, SAMPLED, WINDOW
 from models.features import (
     FROZEN_TIME,
     collaborative_views,
@@ -80,13 +80,17 @@ def _check_applied(store: Any, spec: Spec, expected: str) -> None:
 
 
 def _impressions(spec: Spec, tables: Path) -> pa.Table:
-    """Impressions of the seed windows, ordered by key, with the columns that the spec names and ``window``."""
+    """Impressions of the seed windows, ordered by key, with the columns that the spec names and ``window``.
+
+    Where negatives are sampled, also these, and ``sampled``.
+    """
     shown = spec.impressions
     filtered = [column for task in spec.tasks.values() for column in task.filter]
     filtered += [column for counter in spec.counters.values() for column in counter.filter]
     required = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled]
     columns = list(dict.fromkeys([*required, *shown.context, *shown.outcomes, *filtered]))
-    table = pq.read_table(tables / f"{shown.table}.parquet", columns=columns).sort_by(shown.key)
+    columns += [SAMPLED] if shown.sample_negatives else []
+    table = pq.read_table(tables / f"{shown.seeds}.parquet", columns=columns).sort_by(shown.key)
     for name in (shown.time, shown.settled):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIMESTAMP))
     window = _window_of(spec, _times(table[shown.time]))

@@ -5,6 +5,9 @@ stays as it is, and a validation window is small. Isotonic regression would fit 
 
 Cold rows, whose item nobody has seen, have a scaling of their own where there are enough of them: nothing about the
 item says how good it is, so their logits are off in another way.
+
+Where negatives are sampled (docs/negatives.md), a task's probability on the rows to train and judge on is not the one
+in the product. ``apply`` gives the product's, by an offset of the log odds; ``of_seeds().apply`` that of those rows.
 """
 
 from collections.abc import Mapping
@@ -29,6 +32,10 @@ class Platt:
     def apply(self, logits: np.ndarray) -> np.ndarray:
         """Logits of any shape -> probabilities of the same shape, float64."""
         return 1 / (1 + np.exp(-np.maximum(self.scale * logits.astype(np.float64) + self.shift, -60)))
+
+    def moved(self, offset: float) -> "Platt":
+        """This scaling, then ``offset`` more of the log odds."""
+        return replace(self, shift=self.shift + offset) if offset else self
 
     def then(self, other: "Platt") -> "Platt":
         """This scaling, then ``other`` on the logits of its probabilities."""
@@ -76,6 +83,10 @@ class Calibration:
     tasks: dict[str, Platt]
     cold: dict[str, Platt] = field(default_factory=dict)
     """By task: the scaling of cold rows (``models.training.cold``). The other tasks' use ``tasks``."""
+    offsets: dict[str, float] = field(default_factory=dict)
+    """By task whose negatives are sampled: the log odds at the real rate minus those among the sampled rows."""
+    relative: tuple[str, ...] = ()
+    """Tasks whose negatives are sampled and whose real rate is unknown: their probabilities only rank."""
 
     @classmethod
     def none(cls, tasks: list[str]) -> "Calibration":
@@ -101,31 +112,64 @@ class Calibration:
         }
         return replace(self, cold=fitted)
 
+    def at_rates(self, rates: Mapping[str, float | None], labels: np.ndarray) -> "Calibration":
+        """The same for tasks whose negatives are sampled, with their real rates; None = unknown.
+
+        ``labels`` (n, tasks): those of the rows it was fitted on, NaN = undefined. Sampling keeps every positive and
+        each negative with the same chance w, so it divides the odds of a row by w: with a share s of positives among
+        the rows and a real rate r, log w = logit(r) - logit(s), which is the offset.
+        """
+        offsets, relative = {}, []
+        for place, task in enumerate(self.tasks):
+            known = labels[~np.isnan(labels[:, place]), place]
+            share = float(known.mean()) if len(known) else 0.0
+            if (rate := rates.get(task)) is not None and 0 < share < 1:
+                offsets[task] = float(np.log(rate / (1 - rate)) - np.log(share / (1 - share)))
+            elif task in rates:
+                relative.append(task)
+        return replace(self, offsets=offsets, relative=tuple(relative))
+
+    def of_seeds(self) -> "Calibration":
+        """The calibration for the rows to train and judge on, with their share of positives."""
+        return replace(self, offsets={}) if self.offsets else self
+
     def then(self, corrections: Mapping[str, Platt]) -> "Calibration":
-        """The calibration whose probabilities' logits are scaled once more, warm and cold alike, by task."""
+        """The calibration whose probabilities' logits are scaled once more, warm and cold alike, by task.
+
+        The corrections are fitted on what was served, so a corrected task has the real rate.
+        """
 
         def both(found: dict[str, Platt]) -> dict[str, Platt]:
-            return {task: platt.then(corrections.get(task, Platt())) for task, platt in found.items()}
+            served = {task: found[task].moved(self.offsets.get(task, 0.0)) for task in found if task in corrections}
+            return {**found, **{task: platt.then(corrections[task]) for task, platt in served.items()}}
 
-        return Calibration(both(self.tasks), both(self.cold))
+        offsets = {task: offset for task, offset in self.offsets.items() if task not in corrections}
+        relative = tuple(task for task in self.relative if task not in corrections)
+        return Calibration(both(self.tasks), both(self.cold), offsets, relative)
 
     def apply(self, logits: np.ndarray, cold: np.ndarray | None = None) -> np.ndarray:
         """(..., tasks) logits -> (..., tasks) probabilities, float64; ``cold`` (...) bool, None = no cold rows."""
-        columns = [platt.apply(logits[..., place]) for place, platt in enumerate(self.tasks.values())]
+        offsets = [self.offsets.get(task, 0.0) for task in self.tasks]
+        columns = [
+            platt.moved(offsets[place]).apply(logits[..., place]) for place, platt in enumerate(self.tasks.values())
+        ]
         if cold is not None and cold.any():
             for place, task in enumerate(self.tasks):
                 if task in self.cold:
-                    columns[place] = np.where(cold, self.cold[task].apply(logits[..., place]), columns[place])
+                    own = self.cold[task].moved(offsets[place])
+                    columns[place] = np.where(cold, own.apply(logits[..., place]), columns[place])
         return np.stack(columns, axis=-1)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; the tasks are a list, since their order is that of the logits."""
         sets = {"tasks": self.tasks, "cold": self.cold}
         entries = {name: [{"task": task, **asdict(one)} for task, one in found.items()] for name, found in sets.items()}
-        return {"method": "platt", **entries}
+        sampled = {"offsets": self.offsets, "relative": [*self.relative]} if self.offsets or self.relative else {}
+        return {"method": "platt", **entries, **sampled}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Calibration":
         """Back from JSON."""
         found = (document["tasks"], document.get("cold", ()))
-        return cls(*({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in entries} for entries in found))
+        tasks, cold = ({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in part} for part in found)
+        return cls(tasks, cold, document.get("offsets", {}), tuple(document.get("relative", ())))

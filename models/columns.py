@@ -61,11 +61,15 @@ IMPRESSIONS, FROZEN = "impressions", "frozen"
 """Tables of a training set: its rows as of their own time, and with the member's state as of ``frozen_time``."""
 COLD, COLD_FROZEN = "cold", "cold_frozen"
 """The same two tables of cold twins, which only a training set with ``training.cold_share`` has."""
+SAMPLED = "sampled"
+"""Column of seeds: 1 where a row is a sampled negative. Only a spec with ``impressions.sample_negatives`` has it."""
+SEEDS = "seeds"
+"""Canonical table of such a spec: the positives to train and judge on, and their sampled negatives."""
 LOCAL_HOUR = "local_hour"
 """Hour of the day, a feature of the floor's trees."""
 DUCKDB_COLUMNS = ("file_row_number", "file_index", "filename")
 """Columns that DuckDB adds to those of a file."""
-TABLE_COLUMNS = frozenset((VALID_FROM, FROZEN_TIME, WINDOW, LOCAL_HOUR, "created", *DUCKDB_COLUMNS))
+TABLE_COLUMNS = frozenset((VALID_FROM, FROZEN_TIME, WINDOW, SAMPLED, LOCAL_HOUR, "created", *DUCKDB_COLUMNS))
 """Columns of our own tables; ``created`` is when a version was written."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from models.columns import SAMPLED
 from models.files import write_text
 from models.spec import Spec
 from models.time_units import SECOND
@@ -125,6 +126,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "drift_page": DRIFT_PAGE if has_drift_page else None,
         "data": record.notes.get("data") or {},
         "decided": record.notes.get("decided") or {},
+        "sampled": record.notes.get(SAMPLED),
         "graph": record.notes.get("graph") or {},
         "comparison": record.notes.get("comparison"),
         "steps": _steps(record),

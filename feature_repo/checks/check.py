@@ -15,7 +15,7 @@ from feature_repo.checks.rows import ANY, Least, row_warnings
 from feature_repo.checks.suggest import first_history, suggested_fan_outs, suggested_windows
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError, TableError
-from feature_repo.sources.ingest import conform, valid_tables
+from feature_repo.sources.ingest import add_seeds, check_labels, conform, valid_tables
 from feature_repo.sources.labels import inside
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import arrow_types
@@ -60,15 +60,19 @@ def _spec(file: Path, report: Report) -> Spec | None:
 def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> None:
     problems = Problems(keep=True)
     try:
-        valid = valid_tables(spec, data, trained=True, problems=problems)
+        valid = valid_tables(spec, data, problems=problems)
     except SourceError as error:  # of the adapter: there are no tables
         report.errors += error.sentences
         return
     tables = _canonical(valid, problems)
+    if spec.impressions.table in tables and not problems.found:
+        with problems.trying():
+            add_seeds(valid.spec, tables)
+            check_labels(valid.spec, tables, spec.windows.rolling)
     report.errors += problems.found
     report.warnings += _quarantined(valid)
     report.read = True
-    shown = tables.get(spec.impressions.table)
+    shown = tables.get(spec.impressions.seeds)
     if shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
         report.errors += fit_errors(valid.spec, tables)
         report.warnings += row_warnings(valid.spec, tables, least)

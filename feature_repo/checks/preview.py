@@ -26,11 +26,14 @@ def preview(spec: Spec, tables: Tables) -> dict[str, Any]:
     {median, p90}. An edge type has its rows, those before the train window and up to the end of the data, and the
     degrees of both ends where there is any: {median, p75, p90}.
     """
-    past = _history(spec, tables)
-    shown = tables[spec.impressions.table]
+    shown, seeds = tables[spec.impressions.table], tables[spec.impressions.seeds]
     edges = [name for name, edge in spec.active_edges().items() if edge.table in tables]
+    windows = {window: _window(spec, seeds if window in LABELED else shown, window) for window in WINDOW_ORDER}
+    past = _history(spec, tables)
+    for window in LABELED:
+        windows[window] |= _cold(spec, seeds, window, shown, past)
     return {
-        "windows": {window: _window(spec, shown, window, past) for window in WINDOW_ORDER},
+        "windows": windows,
         "after": int((shown[spec.impressions.time] >= moment_of(spec.span("test").end)).sum()),
         "edges": {name: _edge(spec, tables, name) for name in edges},
         "decided": _decided(spec, tables),
@@ -54,13 +57,13 @@ def _history(spec: Spec, tables: Tables) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"member": [], "at": []})
 
 
-def _window(spec: Spec, shown: pd.DataFrame, window: str, past: pd.DataFrame) -> dict[str, Any]:
+def _window(spec: Spec, shown: pd.DataFrame, window: str) -> dict[str, Any]:
     rows, span, columns = inside(spec, shown, window), spec.span(window), spec.impressions
     first, last = (moment(time).astimezone(spec.zone).date() for time in (span.start, span.end - DAY // 2))
     item, member = rows[columns.item.column], rows[columns.member.column]
     days = rows[columns.time].dt.tz_convert(spec.zone).dt.date
     per_day = item.groupby(days).nunique()
-    found: dict[str, Any] = {
+    return {
         "first": str(first),
         "last": str(last),
         "rows": len(rows),
@@ -72,9 +75,6 @@ def _window(spec: Spec, shown: pd.DataFrame, window: str, past: pd.DataFrame) ->
         "surfaces": {str(name): {"rows": len(part), "tasks": _tasks(spec, part)}
                      for name, part in rows.groupby(columns.surface, sort=True, observed=True)},
     }  # fmt: skip
-    if window in LABELED:
-        found |= _cold(spec, shown, window, past)
-    return found
 
 
 def _tasks(spec: Spec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -85,11 +85,11 @@ def _tasks(spec: Spec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     return found
 
 
-def _cold(spec: Spec, shown: pd.DataFrame, window: str, past: pd.DataFrame) -> dict[str, Any]:
-    rows, columns, start = inside(spec, shown, window), spec.impressions, moment_of(spec.span(window).start)
+def _cold(spec: Spec, seeds: pd.DataFrame, window: str, shown: pd.DataFrame, past: pd.DataFrame) -> dict[str, Any]:
+    rows, columns, start = inside(spec, seeds, window), spec.impressions, moment_of(spec.span(window).start)
     items, members = rows[columns.item.column], rows[columns.member.column]
     earlier = shown.loc[shown[columns.time] < start, columns.item.column]
-    trained = inside(spec, shown, "train")[columns.item.column]
+    trained = inside(spec, seeds, "train")[columns.item.column]
     counts = past.loc[past["at"] < start, "member"].value_counts() if len(past) else pd.Series(dtype="int64")
     known = members.drop_duplicates().map(counts).fillna(0).to_numpy(dtype=float)
     return {

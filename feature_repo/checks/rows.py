@@ -32,9 +32,9 @@ ANY = Least()
 
 def row_warnings(spec: Spec, tables: Tables, least: Least) -> Iterator[str]:
     """What is accepted and is probably not meant, or not useful."""
-    shown = tables[spec.impressions.table]
-    yield from _too_few(spec, shown, least)
-    yield from _unsettled(spec, shown)
+    shown, seeds = tables[spec.impressions.table], tables[spec.impressions.seeds]
+    yield from _too_few(spec, seeds, least)
+    yield from _unsettled(spec, seeds)
     missing = sorted(set(spec.impressions.surfaces) - set(shown[spec.impressions.surface].dropna()))
     if missing:
         yield f"impressions.surfaces: no impression on {', '.join(missing)}. Remove what does not occur any more"

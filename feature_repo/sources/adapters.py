@@ -24,7 +24,7 @@ from feature_repo.sources.reading import explained
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
 from models.collaborative.plan import collaborative_table
-from models.columns import DUCKDB_COLUMNS
+from models.columns import DUCKDB_COLUMNS, SEEDS
 from models.features import collaborative_views, counter_table, counter_views
 from models.spec import Spec
 from models.spec.columns import wrong_columns
@@ -85,6 +85,7 @@ def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
     """Check that table and column names are unique, ignoring case as SQL does."""
     ours = {counter_table(name).lower() for name in counter_views(spec)}
     ours |= {collaborative_table(name).lower() for name in collaborative_views(spec)}
+    ours |= {SEEDS} if spec.impressions.sample_negatives else set()
     seen: dict[str, str] = {}
     for table, columns in tables.items():
         if table.lower() in ours:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
+from feature_repo.negatives import NegativesError, seeds
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
@@ -25,6 +26,7 @@ from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import Validated, check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
+from models.columns import SAMPLED, SEEDS
 from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
@@ -55,9 +57,13 @@ def ingest(
     spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
     was written.
     """
-    tables, dropped, spec, _ = valid_tables(spec, data, kept, forgotten, trained)
+    rolling = spec.windows.rolling
+    tables, dropped, spec, _ = valid_tables(spec, data, kept, forgotten)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
+    sampled = add_seeds(spec, tables)
+    if trained:
+        check_labels(spec, tables, rolling)
     manifest: dict[str, Any] = {
         "format": 1,
         "spec": spec.name,
@@ -66,6 +72,7 @@ def ingest(
         WINDOWS: described(spec),
         DECIDED: as_json(decisions(spec, tables)),
         "tables": {},
+        **sampled,
     }
     with replaced_folder(folder) as fresh:
         for name, frame in tables.items():
@@ -73,12 +80,11 @@ def ingest(
             counts = dropped.get(name, {})
             span = _span(frame, time_columns(spec).get(name, []))
             manifest["tables"][name] = written | {"duplicates": counts.get("duplicates", 0), "dropped": counts} | span
-            manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined[name])
+            manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined.get(name))
             log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
-            path = fresh / f"{name}.parquet"
+            part = describe(fresh, name, pq.read_schema(path := fresh / f"{name}.parquet"))
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
-            part = describe(fresh, name, pq.read_schema(path))
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
         spans = list(manifest["tables"].values())
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
@@ -96,7 +102,6 @@ def valid_tables(
     data: Path | str | None,
     kept: str | None = None,
     forgotten: Forgotten | None = None,
-    trained: bool = False,
     problems: Problems | None = None,
 ) -> Validated:
     """What ``ingest`` writes tables of, with the same arguments: the valid rows that the adapter read.
@@ -112,13 +117,18 @@ def valid_tables(
     reuse = keeping(kept, partial(raw_columns, spec), members)
     with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
         found = without_forgotten(spec, read(spec, source.read, raw), members)
-        valid = validate(spec, found, source.TABLES, problems)
-    shown = valid.tables.get(spec.impressions.table)
-    if trained and shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
-        with problems.trying():
-            for sentence in check_classes(valid.spec, shown, spec.windows.rolling):
-                log.warning("%s", sentence)
-    return valid
+        return validate(spec, found, source.TABLES, problems)
+
+
+def check_labels(spec: Spec, tables: dict[str, pd.DataFrame], rolling: bool) -> None:
+    """Warn of windows in which a task has one class. ``rolling``: the data has decided on the dates.
+
+    Raises SourceError for those without which nothing can be trained or judged.
+    """
+    shown = tables[spec.impressions.seeds]
+    if any(len(inside(spec, shown, window)) for window in WINDOW_ORDER):
+        for sentence in check_classes(spec, shown, rolling):
+            log.warning("%s", sentence)
 
 
 def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -135,6 +145,18 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = frame[column].map(lambda vector: np.asarray(vector, np.float32), na_action="ignore")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def add_seeds(spec: Spec, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Add the table of seeds, where negatives are sampled; return what the manifest says of it. Raises SourceError."""
+    if spec.impressions.sample_negatives is None:
+        return {}
+    try:
+        found = seeds(spec, tables)
+    except NegativesError as error:
+        raise SourceError(str(error)) from None
+    tables[SEEDS] = found.frame
+    return {SAMPLED: found.facts}
 
 
 def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 
+from models.columns import SAMPLED, SEEDS
 from models.filters import mask
 from models.spec import Edge, Feature, Spec
 
@@ -49,6 +50,8 @@ def order_columns(spec: Spec, table: str) -> list[str]:
 
 def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
     """Arrow types of the columns that the spec names; other columns keep theirs."""
+    if table == SEEDS and spec.impressions.sample_negatives:
+        return arrow_types(spec, spec.impressions.table) | {SAMPLED: pa.int8()}
     types = dict.fromkeys(time_columns(spec).get(table, []), TIME)
     types |= {column: _ARROW[kind] for name, column, kind, _ in _keys(spec) if name == table}
     types |= {feature.name: _ARROW[feature.kind] for name, feature in _features(spec) if name == table}

@@ -76,8 +76,8 @@ def _new_items(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> float:
 
 
 def _inside(spec: Spec, tables: Mapping[str, pd.DataFrame], window: str) -> pd.DataFrame:
-    """The impressions of a window."""
-    shown, span = tables[spec.impressions.table], spec.span(window)
+    """The rows of a window to train or judge on."""
+    shown, span = tables[spec.impressions.seeds], spec.span(window)
     start, end = (pd.Timestamp(time, unit="us", tz="UTC") for time in span)
     times = shown[spec.impressions.time]
     return shown[(times >= start) & (times < end)]

@@ -67,15 +67,20 @@ class _Counts:
 
 
 def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
+    """Where negatives are sampled, only positives are counted, as shares of all of them: negatives say how they were
+    drawn, not what was shown."""
     seeds, items = graph.seeds, graph.schema.node(graph.schema.seeds.item).count
     labels, settled, time = seeds.labels[:, task].masked_fill(seeds.cold, torch.nan), seeds.settled, seeds.time[rows]
+    sampled = graph.schema.seeds.tasks[task].name in {one.name for one in graph.schema.seeds.sampled}
+    labels = labels.masked_fill(labels == 0, torch.nan) if sampled else labels
     everybody = torch.zeros_like(seeds.item)
     shown, positive = _before(everybody, 1, labels, settled, everybody[rows], time)
-    overall = (positive + 0.5) / (shown + 1)
+    overall = torch.full_like(shown, 1 / (items + 1)) if sampled else (positive + 0.5) / (shown + 1)
     # Unknown items get the index after the last known one, which has no rows.
     owner = torch.where(seeds.item >= 0, seeds.item, items)
     labels = torch.where(seeds.item >= 0, labels, torch.nan)
-    return _Counts(*_before(owner, items + 1, labels, settled, owner[rows], time), overall)
+    own, clicked = _before(owner, items + 1, labels, settled, owner[rows], time)
+    return _Counts(shown if sampled else own, clicked, overall)
 
 
 def _before(

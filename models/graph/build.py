@@ -19,10 +19,20 @@ from models.graph.errors import EngineError
 from models.graph.inputs import check_inputs
 from models.graph.nodes import write_nodes
 from models.graph.relations import Relations
-from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
+from models.graph.schema import (
+    REVERSE,
+    EdgeType,
+    FeatureColumn,
+    GraphSchema,
+    NodeType,
+    SampledTask,
+    SeedSchema,
+    TaskColumn,
+)
 from models.graph.seeds import build_seeds, window_spans
 from models.graph.store import edge_file, keys_file, node_file, seal, write_keys, write_seeds
 from models.spec import Edge, Spec
+from models.spec.negative_references import negative_tasks
 from models.time_units import DAY, duration, moment
 
 _log = logging.getLogger(__name__)
@@ -220,6 +230,7 @@ def _schema(
             timezone_offset=duration(offset) if offset else 0,
             windows=windows,
             exposures=item_exposures(spec),
+            sampled=tuple(SampledTask(name, rate) for name, rate in negative_tasks(spec).items()),
         ),
         pageranks=pageranks(spec),
     )

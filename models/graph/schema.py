@@ -93,6 +93,15 @@ class TaskColumn:
 
 
 @dataclass(frozen=True)
+class SampledTask:
+    """A task for which the sampled seeds are negatives (docs/negatives.md)."""
+
+    name: str
+    real_rate: float | None
+    """The share of positives among the candidates of the product; None = unknown."""
+
+
+@dataclass(frozen=True)
 class WindowSpan:
     """One window of the spec as a half-open interval, microseconds UTC; ``Seeds.window`` holds its position."""
 
@@ -116,6 +125,8 @@ class SeedSchema:
     """All windows in order (graph, train, validate, gate, test); all but the first have seeds."""
     exposures: str | None = None
     """The feature that counts all exposures of the item; where it is 0 or missing, the item is cold."""
+    sampled: tuple[SampledTask, ...] = ()
+    """The tasks whose negatives are sampled: without any, all seeds are impressions."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +173,10 @@ class GraphSchema:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document."""
-        return asdict(self)
+        document = asdict(self)
+        if not self.seeds.sampled:  # as before there were any: the same digest
+            del document["seeds"]["sampled"]
+        return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "GraphSchema":
@@ -182,6 +196,7 @@ class GraphSchema:
                     "features": _columns(seeds["features"]),
                     "tasks": tuple(TaskColumn(**task) for task in seeds["tasks"]),
                     "windows": tuple(WindowSpan(**window) for window in seeds["windows"]),
+                    "sampled": tuple(SampledTask(**task) for task in seeds.get("sampled", ())),
                 }
             ),
             pageranks=tuple(PageRank(**{**rank, "edges": tuple(rank["edges"])}) for rank in document["pageranks"]),

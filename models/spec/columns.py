@@ -47,6 +47,7 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
     for group, names in (("context", list(impressions.context)), ("outcomes", impressions.outcomes)):
         for column_name in names:
             yield f"impressions.{group}.{column_name}", impressions.table, column_name
+    yield from _alive_columns(spec)
     for name, measure in spec.measures.items():
         yield f"measures.{name}.column", impressions.table, measure.column
     for key, table, kept in filters(spec):
@@ -55,6 +56,18 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
     if spec.oracle:
         yield "oracle.table", spec.oracle.table, None
         yield "oracle.probability", spec.oracle.table, spec.oracle.probability
+
+
+def _alive_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
+    sampling = spec.impressions.sample_negatives
+    if sampling is None or sampling.alive is None:
+        return
+    alive, key = sampling.alive, "impressions.sample_negatives.alive"
+    yield f"{key}.table", alive.table, None
+    yield f"{key}.key", alive.table, alive.key or spec.nodes[spec.impressions.item.node].key
+    yield f"{key}.start", alive.table, alive.start
+    if alive.end:
+        yield f"{key}.end", alive.table, alive.end
 
 
 def _edge_columns(name: str, edge: Edge) -> Iterable[tuple[str, str, str | None]]:

@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from models.columns import SEEDS
 from models.spec.base import Filter, Name, StrictModel, check_unique_values
 from models.spec.durations import Length, length_in_microseconds
+from models.spec.negatives import SampleNegatives
 from models.spec.nodes import Feature
 
 
@@ -50,11 +52,22 @@ class Impressions(StrictModel):
         min_length=1,
         description="Columns known only once settled. Labels and measures are among them; none may be a feature.",
     )
+    sample_negatives: SampleNegatives | None = Field(
+        default=None,
+        description="Negatives for a log of positives only, such as clicks (docs/negatives.md). None = the table also "
+        "has what was shown without success.",
+        examples=[{"per_positive": 4, "by": "uniform"}],
+    )
 
     @field_validator("surfaces", "outcomes")
     @classmethod
     def _check_unique(cls, value: list[str]) -> list[str]:
         return check_unique_values(value)
+
+    @property
+    def seeds(self) -> str:
+        """The canonical table of the rows to train and judge on."""
+        return self.table if self.sample_negatives is None else SEEDS
 
     @property
     def typed_context(self) -> list[Feature]:

@@ -10,6 +10,7 @@ from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
 from models.spec.errors import SpecError
 from models.spec.expectations import check_expectations
+from models.spec.negative_references import check_negatives
 from models.spec.schema import Spec
 from models.spec.serving_references import check_serving
 
@@ -37,6 +38,7 @@ def check_references(spec: Spec, file: str) -> None:
         node(f"impressions.{role}.node", column.node)
     _check_keys(spec, file)
     _check_tasks(spec, file)
+    check_negatives(spec, file)
     _check_gate(spec, file)
     _check_surfaces(spec, file)
     _check_names(spec, file)

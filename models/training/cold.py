@@ -31,7 +31,9 @@ def fit_calibration(graph: TemporalGraph, rows: Tensor, logits: np.ndarray) -> C
     tasks = [task.name for task in graph.schema.seeds.tasks]
     labels, twin = graph.seeds.labels[rows].cpu().numpy(), graph.seeds.cold[rows].cpu().numpy()
     cold = cold_seeds(graph, rows, graph.schema.seeds.exposures)
-    return Calibration.fit(tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
+    fitted = Calibration.fit(tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
+    rates = {task.name: task.real_rate for task in graph.schema.seeds.sampled}
+    return fitted.at_rates(rates, labels[~twin]) if rates else fitted
 
 
 def never_shown(exposures: object, rows: int) -> np.ndarray:

@@ -32,6 +32,8 @@ def predict(
 ) -> np.ndarray:
     """Probabilities (n, tasks) float64 of the seeds ``rows`` (n,) int64 of any graph of the model's schema.
 
+    Where negatives are sampled: of the sampled rows, not of the product (``Calibration.of_seeds``).
+
     ``state``: as_of = everything strictly before the seed; frozen = the member side as of ``frozen_time``, the start of
     the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
@@ -57,7 +59,7 @@ def predict_parts(
         found = {PRODUCT: model.trees.mean(logits, trees), "network": logits, "trees": trees}
         calibrations |= model.trees.alone
     none, cold = Calibration.none(model.tasks), cold_seeds(graph, rows, model.schema.seeds.exposures)
-    return {part: (calibrations[part] if calibrated else none).apply(found[part], cold) for part in found}
+    return {part: (calibrations[part].of_seeds() if calibrated else none).apply(found[part], cold) for part in found}
 
 
 @torch.inference_mode()

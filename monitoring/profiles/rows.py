@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from models.filters import mask, settled
 from models.spec import Spec
+from models.spec.negative_references import negative_tasks
 from monitoring.profiles.version import compared_features
 
 
@@ -26,9 +27,16 @@ class Rows(NamedTuple):
 
 
 def trained_rows(spec: Spec, training_set: Path, evaluation: Path | None) -> Rows:
-    """The train window of a training set, and the candidate's predictions of an evaluation (None = no predictions)."""
+    """The train window of a training set, and the candidate's predictions of an evaluation (None = no predictions).
+
+    Where negatives are sampled, the columns are those of all rows that were trained on; the share of positives and the
+    predictions among them say nothing about what is served, so such a task has neither labels nor predictions.
+    """
     columns, labels = _train_rows(spec, training_set)
-    return Rows(columns, labels, _no_predictions(spec) if evaluation is None else _predictions(spec, evaluation))
+    predictions = _no_predictions(spec) if evaluation is None else _predictions(spec, evaluation)
+    for task in negative_tasks(spec):
+        labels[f"label_{task}"] = predictions[f"label_{task}"] = predictions[f"probability_{task}"] = np.nan
+    return Rows(columns, labels, predictions)
 
 
 def _train_rows(spec: Spec, training_set: Path) -> tuple[pa.Table, pd.DataFrame]:

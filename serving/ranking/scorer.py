@@ -72,7 +72,7 @@ class Scorer:
         with torch.inference_mode():
             cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
         self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
-        self.tasks = self._model.tasks
+        self.tasks, self.relative = self._model.tasks, self._model.calibration.relative
         self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
         self.width = ranker.config.width
         self.activities = ranker.sequence_length

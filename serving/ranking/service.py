@@ -187,6 +187,7 @@ class RankingService:
             adjustments=[result.adjustments[place] for place in places],
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in read.items()},
+            relative=self.scorer.relative,
             **vars(facts),
         )
 

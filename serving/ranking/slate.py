@@ -83,6 +83,8 @@ class Slate:
     """As-of time of the member's vectors, microseconds UTC; None where the member is cold."""
     latency: float | None = None
     """Seconds from the request's arrival until the slate was ranked; None where nobody measured."""
+    relative: tuple[str, ...] = ()
+    """Tasks whose probabilities rank, while their level means nothing (docs/negatives.md)."""
     reasons: Reasons | None = None
     """What changed each score most, where the request asked for reasons."""
 
@@ -130,6 +132,7 @@ class Slate:
             "stale": [*self.stale.kinds],
             "stale_items": self.stale.items,
             "state_as_of": None if self.state_as_of is None else iso(self.state_as_of),
+            **({"relative": [*self.relative]} if self.relative else {}),
             "slate": ranked,
         }
 

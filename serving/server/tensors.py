@@ -137,6 +137,7 @@ class TensorSchema:
                 for output in outputs
                 if output["name"] in wanted
             ],
+            parameters={"relative": json.dumps(slate.relative)} if slate.relative else None,
             use_binary_outputs=binary,
             requested_outputs=None if request.from_grpc else _requested_outputs(request, binary),
         )

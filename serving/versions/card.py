@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.spec import Spec
+from models.spec.negative_references import negative_tasks
 from models.spec.schema import WINDOW_ORDER
 from models.time_units import iso
 
@@ -41,12 +42,29 @@ def model_card(
                 "counters and context. The response flags it (`member_cold`, `cold`).\n"
                 "- Vectors are as old as the last push of vectors; counters are as old as the last event that was "
                 "pushed, or the last materialization.\n"
-                "- The model is trained on impressions: it has not seen items that were never shown.\n"
+                f"{_seen(spec)}"
                 "- No fairness analysis over groups of members was made; the data names no such groups.",
             ]
         )
         + "\n"
     )
+
+
+def _seen(spec: Spec) -> str:
+    """What the rows to train on leave open."""
+    sampling = spec.impressions.sample_negatives
+    if sampling is None:
+        return "- The model is trained on impressions: it has not seen items that were never shown.\n"
+    rates = negative_tasks(spec)
+    text = (
+        f"- The log has positives only: {sampling.per_positive} negatives for each were drawn (`{sampling.by}`) from "
+    )
+    text += "the items that were alive. The metrics are on such rows.\n"
+    known = ", ".join(f"`{task}` to {rate:g}" for task, rate in rates.items() if rate is not None)
+    unknown = ", ".join(f"`{task}`" for task, rate in rates.items() if rate is None)
+    text += f"- Probabilities are corrected to the given share of positives: {known}.\n" if known else ""
+    relative = f"- Probabilities of {unknown} are relative: they rank, and their level means nothing until a "
+    return text + (relative + "recalibration on served outcomes.\n" if unknown else "")
 
 
 def _days(training: Mapping[str, Any], judged: Mapping[str, Any] | None) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from models.columns import SAMPLED
 from models.filters import mask, settled
 from models.spec import Spec
+from models.spec.negative_references import negative_tasks
 
 FILE = "popularity.parquet"
 """Its name in a bundle."""
@@ -37,15 +39,20 @@ class Prior:
 
     @classmethod
     def fit(cls, spec: Spec, training_set: Path) -> "Prior":
-        """Fit on the train window's impressions, with the labels known when the window ended."""
+        """Fit on the train window's impressions, with the labels known when the window ended.
+
+        Where negatives are sampled, only positives are counted: an item's odds are in proportion to its positives.
+        """
         shown = spec.impressions
         filters = [column for task in spec.tasks.values() for column in task.filter]
         named = [shown.item.column, "window", *(task.label for task in spec.tasks.values()), *filters]
         path = training_set / "impressions.parquet"
         named += [shown.time, shown.settled] if shown.settled in parquet.read_schema(path).names else []
-        table = parquet.read_table(path, columns=list(dict.fromkeys(named)))
-        frame = table.to_pandas()
+        rates_of = negative_tasks(spec)
+        named += [SAMPLED] if rates_of else []
+        frame = parquet.read_table(path, columns=list(dict.fromkeys(named))).to_pandas()
         frame = frame[(frame["window"] == "train") & settled(spec, frame)]
+        frame = frame[frame[SAMPLED] == 0] if rates_of else frame
         exposures = frame[shown.item.column].value_counts()
         items = exposures.index[:_MOST]
         rates: dict[str, np.ndarray] = {}
@@ -55,6 +62,9 @@ class Prior:
             label = kept[task.label].astype(float)
             overall[name] = float(label.mean()) if len(label) else _UNKNOWN
             by_item = label.groupby(kept[shown.item.column]).agg(["sum", "count"]).reindex(items, fill_value=0)
+            if name in rates_of:
+                rates[name], overall[name] = _by_positives(by_item["sum"].to_numpy(), rates_of[name])
+                continue
             smoothed = by_item["sum"] + _SMOOTHING * overall[name]
             rates[name] = (smoothed / (by_item["count"] + _SMOOTHING)).to_numpy()
         return cls(items.tolist(), rates, overall)
@@ -85,3 +95,15 @@ class Prior:
         return cls(
             items, {task: values[:-1] for task, values in rates.items()}, {t: float(v[-1]) for t, v in rates.items()}
         )
+
+
+def _by_positives(positives: np.ndarray, rate: float | None) -> tuple[np.ndarray, float]:
+    """Probabilities (I,) in the order of ``positives`` (I,), and that of any other item.
+
+    The mean item has the real ``rate`` (None = even odds), and twice the positives are twice the odds.
+    """
+    odds = 1.0 if rate is None else rate / (1 - rate)
+    mean = float(positives.mean()) if len(positives) else 0.0
+    found = odds * np.append(positives + _SMOOTHING, _SMOOTHING) / (mean + _SMOOTHING)
+    probabilities = found / (1 + found)
+    return probabilities[:-1], float(probabilities[-1])

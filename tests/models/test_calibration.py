@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,3 +143,41 @@ def test_a_correction_scales_the_logits_of_the_probabilities_of_warm_and_cold_ro
     found = calibration.then({"click": more})
     np.testing.assert_allclose(found.apply(logits, cold)[:, 0], more.apply(np.log(served / (1 - served))))
     assert found.tasks["like"] == Platt()
+
+
+def test_sampled_negatives_are_corrected_to_the_real_rate_by_an_offset_of_the_log_odds() -> None:
+    """Of 200,000 rows all positives and every tenth negative are kept: the corrected probabilities are real."""
+    random = np.random.default_rng(0)
+    logits = random.normal(-3, 1, size=(200_000, 1))
+    labels = (random.random((200_000, 1)) < 1 / (1 + np.exp(-logits))).astype(float)
+    kept = (labels[:, 0] == 1) | (np.arange(200_000) % 10 == 0)
+    fitted = Calibration.fit(["click"], logits[kept], labels[kept])
+    found = fitted.at_rates({"click": float(labels.mean())}, labels[kept])
+    assert found.offsets["click"] == pytest.approx(-np.log(10), abs=0.05)
+    assert found.apply(logits).mean() == pytest.approx(labels.mean(), rel=0.02)
+    np.testing.assert_allclose(found.apply(logits), 1 / (1 + np.exp(-logits)), rtol=0.1)
+    np.testing.assert_array_equal(found.of_seeds().apply(logits), fitted.apply(logits))
+    assert fitted.apply(logits[kept]).mean() == pytest.approx(labels[kept].mean(), rel=1e-3)
+    cold = replace(found, cold={"click": Platt(0.5, 1.0)}).apply(logits, np.ones(len(logits), bool))
+    np.testing.assert_array_equal(cold, Platt(0.5, 1.0 + found.offsets["click"]).apply(logits))
+    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_task_of_unknown_rate_is_relative_until_it_is_corrected_on_what_was_served() -> None:
+    labels = np.array([[1.0, 1.0, np.nan], [0.0, 0.0, 1.0], [0.0, np.nan, 1.0]])
+    plain = Calibration({"click": Platt(), "buy": Platt(2.0, 0.0), "like": Platt()})
+    found = plain.at_rates({"click": None, "buy": 0.1}, labels)
+    assert (found.relative, list(found.offsets)) == (("click",), ["buy"])
+    assert found.offsets["buy"] == pytest.approx(np.log(1 / 9))
+    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert "offsets" not in plain.to_json()
+    logits, more = np.random.default_rng(0).normal(size=(5, 3)), Platt(0.5, 0.25)
+    served = found.apply(logits)
+    for task, place in (("click", 0), ("buy", 1)):
+        corrected = found.then({task: more})
+        odds = np.log(served[:, place] / (1 - served[:, place]))
+        np.testing.assert_allclose(corrected.apply(logits)[:, place], more.apply(odds))
+        assert task not in (*corrected.offsets, *corrected.relative)
+        assert len([*corrected.offsets, *corrected.relative]) == 1
+    one_class = plain.at_rates({"click": 0.1, "like": 0.1}, labels[1:])
+    assert (one_class.offsets, one_class.relative) == ({}, ("click", "like"))

@@ -220,3 +220,16 @@ def test_a_step_from_the_cache_is_shown_where_it_belongs(tmp_path: Path) -> None
     found = re.findall(r'bar-row (\w+)"><span>([^<]+)</span>.*?<b>([^<]+)</b>', page, re.DOTALL)
     assert found == [("ok", "ingest", "9.5 s"), ("cached", "train", "from cache"), ("ok", "evaluate", "9.5 s")]
     assert "from cache" not in write_report(SPEC, ran, tmp_path / "ran").read_text(encoding="utf-8")
+
+
+def test_a_run_with_sampled_negatives_says_how_many_and_which_probabilities_are_relative(tmp_path: Path) -> None:
+    window = {"positives": 90, "seeds": 80, "negatives": 320, "left_out": {"chosen before": 10}}
+    rates = {"click": None, "buy": 0.03}
+    note = {"by": "recent", "per_positive": 4, "rate": 0.2, "real_rate": rates, "windows": {"train": window}}
+    page = write_report(SPEC, replace(EMPTY, notes={"sampled": note}), tmp_path).read_text(encoding="utf-8")
+    text = " ".join(page.split())
+    assert "Sampled negatives: 4 for each positive (recent)" in text
+    assert "The probabilities of click are relative" in text
+    assert "of buy are corrected to a real rate of 3" in text
+    assert "10: chosen before" in text
+    assert "Sampled negatives" not in write_report(SPEC, EMPTY, tmp_path).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -259,3 +260,19 @@ def test_an_explored_slate_has_its_propensities_in_ranked_order_and_a_fallback_i
         popular = service.popular(slate.ids, REQUEST)
         assert popular.propensities.tolist() == [1.0] * 3
         assert popular.adjustments == [[{"rule": "popularity"}]] * 3
+
+
+def test_probabilities_at_the_real_rate_and_relative_ones(
+    scorer: Scorer, state: OnlineFeatures, tmp_path: Path
+) -> None:
+    model = shared_model()
+    assert "relative" not in ranked(scorer, state).to_json()
+    changed = replace(model.calibration, offsets={"click": -3.0}, relative=("dwell",))
+    other = Scorer(save_model(replace(model, calibration=changed), tmp_path / "model"))
+    other.encoder = scorer.encoder
+    before, after = ranked(scorer, state), ranked(other, state)
+    assert after.to_json()["relative"] == ["dwell"]
+    assert after.items == before.items
+    odds = [slate.probabilities["click"] / (1 - slate.probabilities["click"]) for slate in (before, after)]
+    np.testing.assert_allclose(odds[1], odds[0] * np.exp(-3.0))
+    np.testing.assert_array_equal(after.probabilities["dwell"], before.probabilities["dwell"])

@@ -158,3 +158,10 @@ def test_metadata_has_the_preferred_datatypes() -> None:
     inputs = {tensor["name"]: tensor for tensor in SCHEMA.input_metadata()}
     assert inputs["place"] == {"name": "place", "datatype": "FP64", "shape": [1]}
     assert inputs["items"] == {"name": "items", "datatype": "INT64", "shape": [-1]}
+
+
+def test_relative_probabilities_are_a_parameter_of_the_response() -> None:
+    plain, flagged = (SCHEMA.response(request(), "a", slate) for slate in (SLATE, replace(SLATE, relative=("click",))))
+    assert json.loads(infer_response(plain)[0])["parameters"] is None
+    assert json.loads(infer_response(flagged)[0])["parameters"] == {"relative": '["click"]'}
+    assert flagged.to_grpc().parameters["relative"].string_param == '["click"]'

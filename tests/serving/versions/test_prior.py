@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from serving.versions.prior import Prior
-from tests.serving.world import world_spec
+from tests.serving.world import DOCUMENT, world_spec
 
 SPEC = world_spec(
     tasks={"click": {"label": "click", "primary": True}, "dwell": {"label": "dwell", "filter": {"click": [1]}}}
@@ -48,3 +48,17 @@ def test_it_is_read_back_as_it_was(tmp_path: Path, key_type: str, items: list[An
         "click": [0.1, 0.3, 0.5],
         "dwell": [0.4, 0.2, 0.6],
     }
+
+
+@pytest.mark.parametrize(("rates", "mean"), [({"click": 0.02}, 0.02), ({}, 0.5)])
+def test_sampled_negatives_are_not_popularity(tmp_path: Path, rates: dict[str, float], mean: float) -> None:
+    spec = world_spec(impressions={**DOCUMENT["impressions"], "sample_negatives": {"real_rate": rates}})
+    training_set(tmp_path, [(7, "train", 1, 1)] * 60 + [(8, "train", 1, 0)] * 20 + [(9, "train", 0, None)] * 500)
+    path = tmp_path / "impressions.parquet"
+    frame = pd.read_parquet(path)
+    frame.assign(sampled=(frame["item"] == 9).astype("int8")).to_parquet(path)
+    prior = Prior.fit(spec, tmp_path)
+    assert prior.most_shown(5) == [7, 8]
+    odds = mean / (1 - mean) * np.array([60 + 20, 20 + 20, 20]) / (40 + 20)
+    np.testing.assert_allclose(prior.probabilities([7, 8, 9])["click"], odds / (1 + odds))
+    assert Prior.fit(spec, tmp_path).probabilities([7])["dwell"][0] > prior.probabilities([8])["dwell"][0]

@@ -125,6 +125,7 @@ function show(response, now) {
     ["Request id", response.request_id],
   ];
   if (response.stale?.length) facts.push(["Too old", response.stale.join(", ").replaceAll("_", " ")]);
+  if (response.relative) facts.push(["Only ranks", `${response.relative.join(", ")}: the level of the probabilities means nothing`]);
   const explained = response.slate.some(({ reasons }) => reasons);
   if (!response.fallback && !explained) facts.push(["Reasons", `of up to ${offered.most} items`]);
   at("facts").replaceChildren(...facts.map(([name, value]) => made("div", "", made("dt", "", name), made("dd", "", value))));
