@@ -20,14 +20,12 @@ def candidates_model(features: Sequence[Feature], kinds: Mapping[str, Any], most
 
     ``kinds``: the type of a value by kind of feature; null is a missing one.
     """
-    columns: dict[str, Any] = {
+    columns: dict[str, Any] = {}
+    for feature in features:
+        kind = kinds[feature.kind]
+        values = Annotated[list[kind], Field(max_length=most)]  # type: ignore[valid-type]
         # Prefixed and aliased: a spec may give a column a name that pydantic reserves.
-        f"{_PREFIX}{feature.name}": (
-            Annotated[list[kinds[feature.kind]], Field(max_length=most)] | None,
-            Field(None, alias=feature.name),
-        )
-        for feature in features
-    }
+        columns[f"{_PREFIX}{feature.name}"] = (values | None, Field(None, alias=feature.name))
     return create_model("Candidates", __base__=StrictModel, **columns) if columns else None
 
 

@@ -77,8 +77,8 @@ class Explainer:
         }
         for name, plan in collaborative_plans(spec).items():
             named["collaborative", "block", name] = feature_columns(plan)
-        for kind, features in (("context", spec.impressions.typed_given), ("time", time_features(spec))):
-            named |= {(kind, "feature", feature.name): [feature.name] for feature in features}
+        named |= {("context", "feature", feature.name): [feature.name] for feature in spec.impressions.typed_given}
+        named |= {("time", "feature", feature.name): [feature.name] for feature in time_features(spec)}
         self._features = {key: set(columns) for key, columns in named.items()}
         self._neighbours = SharedNeighbors(scorer.ranker)
 
