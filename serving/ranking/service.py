@@ -79,12 +79,12 @@ class RankingService:
             as_of=None if member is None else member.as_of,
             item_tokens=tokens,
             item_known=known,
-            features=self._features(request, online),
+            features=self.features(request, online),
             surface=request.surface,
             time=request.time,
         )
 
-    def _features(self, request: RankingRequest, online: OnlineFeatures) -> dict[str, np.ndarray | float | str]:
+    def features(self, request: RankingRequest, online: OnlineFeatures) -> dict[str, np.ndarray | float | str]:
         """The decoder's raw inputs, of the candidates or of the slate; ages and clock as of the request's time."""
         unknown = {name: np.array([UNKNOWN]) for name in ages_since(self.spec)}
         timed = derive_time_features(self.spec, np.array([request.time]), {**unknown, **online.times})
@@ -132,7 +132,7 @@ class RankingService:
         cold = np.ones(count, bool)
         result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0, ids.slate)
         result = result._replace(adjustments=[[POPULARITY]] * count)
-        features = self._features(request, OnlineFeatures.nothing(count))
+        features = self.features(request, OnlineFeatures.nothing(count))
         return self._slate(ids, request, probabilities, cold, features, result, _ReadFacts())
 
     def _apply_rules(
