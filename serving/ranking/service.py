@@ -85,7 +85,7 @@ class RankingService:
         )
 
     def features(self, request: RankingRequest, online: OnlineFeatures) -> dict[str, np.ndarray | float | str]:
-        """The decoder's raw inputs, of the candidates or of the slate; ages and clock as of the request's time."""
+        """The decoder's raw inputs by name, (C,), or one for all; ages and clock as of the request's time."""
         unknown = {name: np.array([UNKNOWN]) for name in ages_since(self.spec)}
         timed = derive_time_features(self.spec, np.array([request.time]), {**unknown, **online.times})
         read = {**online.counters, **online.collaborative.features}
