@@ -94,17 +94,10 @@ def the_log() -> Log:
         "device": any_of(["phone", "web"], 300),
         "click": random.integers(0, 2, 300),
         "dwell": random.integers(0, 21, 300),
-        "price": random.random(300),
-        "campaign": any_of(["a", "b"], 300),
+        **{"price": random.random(300), "campaign": any_of(["a", "b"], 300)},
     }
-    profiles = versions(
-        "member_id",
-        tiny.MEMBERS,
-        12,
-        seniority=random.random,
-        country=lambda rows: any_of(["c0", "c1"], rows),
-        joined=moments,
-    )
+    columns = {"seniority": random.random, "country": lambda rows: any_of(["c0", "c1"], rows), "joined": moments}
+    profiles = versions("member_id", tiny.MEMBERS, 12, **columns)
     contents = {
         "topic": lambda rows: any_of(["t0", "t1"], rows),
         "title": lambda rows: any_of(["big news", "small talk"], rows),

@@ -7,7 +7,6 @@ impressions: their state, and the features that are derived from it.
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +35,19 @@ from models.features import ages_since, attribute_keys, online_views
 from models.spec import Spec
 from models.spec.counter_plans import counter_plans
 from models.time_features import UNKNOWN, derive_time_features
-from models.time_units import microseconds
 from tests.feature_repo import tiny
+from tests.feature_repo.histories import (
+    HISTORIES,
+    MEMBERS,
+    MINUTE,
+    MOMENTS,
+    ORIGIN,
+    POSTS,
+    SURFACES,
+    TTL,
+    History,
+    tables_of,
+)
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.timed import TIMED, nodes
 
@@ -56,69 +66,6 @@ COUNTERS = {
     "pair_counts": {"keys": ["member", "item"], "smoothing": 2, "residual": True},
     "topic_counts": {"keys": ["topic"], "window": "1d"},
 }
-TIME, NUMBER = pa.timestamp("us", "UTC"), pa.float64()
-KINDS: dict[str, dict[str, pa.DataType]] = {
-    "member_profiles": {
-        "member_id": pa.int64(),
-        "valid_from": TIME,
-        "written": TIME,
-        "seniority": NUMBER,
-        "country": pa.string(),
-        "joined": TIME,
-    },
-    "member_recent": {"member_id": pa.int64(), "valid_from": TIME, "streak": NUMBER},
-    "posts": {
-        "post_id": pa.string(),
-        "valid_from": TIME,
-        "topic": pa.string(),
-        "title": pa.string(),
-        "embedding": pa.list_(pa.float32()),
-        "published": TIME,
-    },
-    "impressions": {
-        "impression_id": pa.int64(),
-        "time": TIME,
-        "settled_time": TIME,
-        "member": pa.int64(),
-        "post_id": pa.string(),
-        "surface": pa.string(),
-        "place": pa.int64(),
-        "device": pa.string(),
-        "click": pa.int64(),
-    },
-}
-"""The columns of the tables and their Arrow types, empty or not."""
-MEMBERS, POSTS, SURFACES, TOPICS = [1, 2, 99], ["p1", "p2", "none"], ["feed", "email"], ["x", "ü"]
-ORIGIN = microseconds(tiny.START)
-MINUTE = 60_000_000
-TTL = timedelta(days=3) // timedelta(microseconds=1)
-# Few distinct moments, microseconds, panes or exactly one TTL apart: ties and expiries are the rule.
-MOMENTS = st.sampled_from([0, 1, 2, MINUTE, MINUTE + 1, 17 * MINUTE, TTL, TTL + 1, TTL + 2])
-MEMBER, POST, SURFACE = (st.sampled_from(values[:2]) for values in (MEMBERS, POSTS, SURFACES))
-
-
-class History(NamedTuple):
-    """What happened, in microseconds since the origin."""
-
-    profiles: list[tuple[int, int, int]]
-    """(member, time, created)"""
-    recent: list[tuple[int, int]]
-    """(member, time)"""
-    posts: list[tuple[str, int, str | None]]
-    """(post, time, topic); it was published at twice that time, and never without a topic"""
-    shown: list[tuple[int, int, int, str, str, int]]
-    """(time, wait for the outcome, member, post, surface, click)"""
-
-
-HISTORIES = st.builds(
-    History,
-    st.lists(st.tuples(MEMBER, MOMENTS, st.integers(0, 3)), unique=True, max_size=8),
-    st.lists(st.tuples(MEMBER, MOMENTS), unique=True, max_size=6),
-    st.lists(st.tuples(POST, MOMENTS, st.none() | st.sampled_from(TOPICS)), unique_by=lambda row: row[:2], max_size=6),
-    st.lists(
-        st.tuples(MOMENTS, st.sampled_from([0, 1, MINUTE]), MEMBER, POST, SURFACE, st.integers(0, 1)), max_size=10
-    ),
-)
 
 
 class Product(NamedTuple):
@@ -130,7 +77,7 @@ class Product(NamedTuple):
 
     def restart(self, history: History) -> None:
         """Replace every table, and empty the online store."""
-        for name, table in _tables(history).items():
+        for name, table in tables_of(history).items():
             pq.write_table(table, self.tables / f"{name}.parquet")
         count(self.spec, self.tables, self.tables)
         rows = get_online_store_from_config(self.store.config.online_store).rows(self.store.config)
@@ -281,40 +228,3 @@ def _open(folder: Path, online: Mapping[str, str]) -> Product:
     store = open_store(config, state, project_of(spec.name))
     tiny.apply_tables(store, spec, tables, state)
     return Product(store, spec, tables)
-
-
-def _tables(history: History) -> dict[str, pa.Table]:
-    """The tables of a history: values tell the rows apart."""
-    profiles = [
-        {
-            "member_id": member,
-            "valid_from": ORIGIN + time,
-            "written": ORIGIN + created,
-            "seniority": row,
-            "country": "ü",
-            "joined": ORIGIN - 3 * time - row,
-        }
-        for row, (member, time, created) in enumerate(history.profiles)
-    ]
-    recent = [
-        {"member_id": member, "valid_from": ORIGIN + time, "streak": row}
-        for row, (member, time) in enumerate(history.recent)
-    ]
-    posts = [
-        {
-            "post_id": post,
-            "valid_from": ORIGIN + time,
-            "topic": topic,
-            "title": post,
-            "embedding": [row, -0.0, 1e-30],
-            "published": None if topic is None else ORIGIN + 2 * time,
-        }
-        for row, (post, time, topic) in enumerate(history.posts)
-    ]
-    shown = [
-        {"impression_id": row, "time": ORIGIN + time, "settled_time": ORIGIN + time + wait, "member": member,
-         "post_id": post, "surface": surface, "place": 0, "device": "web", "click": click}
-        for row, (time, wait, member, post, surface, click) in enumerate(history.shown)
-    ]  # fmt: skip
-    rows = {"member_profiles": profiles, "member_recent": recent, "posts": posts, "impressions": shown}
-    return {name: pa.Table.from_pylist(rows[name], pa.schema(kinds.items())) for name, kinds in KINDS.items()}
