@@ -108,6 +108,8 @@ class Explainer:
         if inputs.item_known.any():
             yield Without("item", [{}] * count, replace(inputs, item_known=np.zeros_like(inputs.item_known)))
         for (kind, field, name), columns in self._features.items():
+            if kind == "context" and columns.isdisjoint(inputs.features):
+                continue  # the request did not give it
             rest = {feature: values for feature, values in inputs.features.items() if feature not in columns}
             yield Without(kind, [{field: name}] * count, replace(inputs, features=rest))
 
