@@ -14,6 +14,7 @@ from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
 from models.graph.build import build_graph
 from models.graph.store import TemporalGraph
 from models.time_features import UNKNOWN, derive_time_features
+from tests.feature_repo import tiny
 from tests.feature_repo.timed import CANDIDATE, TIMED, nodes, open_timed, timed_spec
 
 TABLES = (IMPRESSIONS, FROZEN, COLD, COLD_FROZEN)
@@ -86,9 +87,9 @@ def test_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_spec_without_them_is_as_before(tmp_path: Path) -> None:
-    world = open_timed(tmp_path, timed_spec(time_features={}))
+    world = open_timed(tmp_path, timed_spec(time_features={}, nodes=tiny.DOCUMENT["nodes"]))
     rows = pq.read_table(world.tables / "impressions.parquet").slice(0, 5)
-    assert set(features_of(world.store, world.spec, rows).column_names).isdisjoint({*TIMED, "published", "joined"})
+    assert set(features_of(world.store, world.spec, rows).column_names).isdisjoint(TIMED)
 
 
 def test_versions_of_nodes_do_not_have_the_times(tmp_path: Path) -> None:

@@ -72,7 +72,14 @@ def test_one_time_serves_all_candidates() -> None:
 
 def test_no_rows_and_no_features() -> None:
     assert {name: len(values) for name, values in derive([], []).items()} == {"age": 0, "hour": 0, "weekday": 0}
-    assert derive_time_features(spec(time_features={}), np.array([NOW]), {}) == {}
+    assert (
+        derive_time_features(
+            spec(time_features={}, nodes={"member": {"key": "member_id"}, "item": {"key": "item_id"}}),
+            np.array([NOW]),
+            {},
+        )
+        == {}
+    )
 
 
 def test_a_time_that_is_not_given_is_an_error() -> None:

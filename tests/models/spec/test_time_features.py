@@ -26,7 +26,7 @@ NODES: dict[str, Any] = {
     },
     "creator": {
         "key": "creator_id",
-        "views": {"maker": {"table": "creators", "features": {"born": "time"}}},
+        "views": {"maker": {"table": "creators", "features": {"founded": "number"}}},
     },
 }
 TIMED = {"age": {"since": "published"}, "tenure": {"since": "joined"}, "hour": {"clock": "hour"}}
@@ -63,15 +63,23 @@ def test_a_clock_does_not_drift() -> None:
         ({}, {"age": {"since": "published", "clock": "hour"}}, "expected either `since` or `clock`; found both"),
         ({}, {"age": {"clock": "minute"}}, "time_features.age.clock: "),
         ({}, {"age": {"since": "country"}}, r"member or the item \(joined, published\); found 'country'"),
-        ({}, {"age": {"since": "born"}}, "time_features.age.since: .* found 'born'"),
-        ({}, {"price": {"clock": "hour"}}, "time_features.price: .*also at impressions.candidate_context.price"),
-        ({}, {"position": {"clock": "hour"}}, "time_features.position: expected a name that requests"),
-        ({}, {"local_hour": {"clock": "hour"}}, "time_features.local_hour: expected a name that our own tables"),
-        ({"candidate_context": {"place": "number"}}, {}, "impressions.candidate_context.place: .*context.place"),
-        ({"candidate_context": {"click": "number"}}, {}, "candidate_context.click: expected a column known at"),
-        ({"candidate_context": {"item": "number"}}, {}, "candidate_context.item: expected a column with no other"),
-        ({"candidate_context": {"score": "number"}}, {}, "candidate_context.score: expected a name that requests"),
-        ({"candidate_context": {"price": "vector[2]"}}, {}, "candidate_context.price"),
+        ({}, {"age": {"since": "published"}}, "features.joined: expected a time feature since it.*; found none"),
+        (
+            {},
+            {**TIMED, "price": {"clock": "hour"}},
+            "time_features.price: .*also at impressions.candidate_context.price",
+        ),
+        ({}, {**TIMED, "position": {"clock": "hour"}}, "time_features.position: expected a name that requests"),
+        (
+            {},
+            {**TIMED, "local_hour": {"clock": "hour"}},
+            "time_features.local_hour: expected a name that our own tables",
+        ),
+        ({"candidate_context": {"place": "number"}}, TIMED, "impressions.candidate_context.place: .*context.place"),
+        ({"candidate_context": {"click": "number"}}, TIMED, "candidate_context.click: expected a column known at"),
+        ({"candidate_context": {"item": "number"}}, TIMED, "candidate_context.item: expected a column with no other"),
+        ({"candidate_context": {"score": "number"}}, TIMED, "candidate_context.score: expected a name that requests"),
+        ({"candidate_context": {"price": "vector[2]"}}, TIMED, "candidate_context.price"),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, Any], timed: dict[str, Any], message: str) -> None:
@@ -83,7 +91,7 @@ def test_their_columns_must_be_in_the_tables() -> None:
     columns = {
         "members": ["member_id", "valid_from", "joined", "country"],
         "items": ["item_id", "published"],
-        "creators": ["creator_id", "valid_from", "born"],
+        "creators": ["creator_id", "valid_from", "founded"],
         "impressions": ["impression_id", "time", "settled_time", "member", "item", "surface", "place", "click"],
     }
     with pytest.raises(
@@ -95,3 +103,13 @@ def test_their_columns_must_be_in_the_tables() -> None:
     columns["members"].remove("joined")
     with pytest.raises(SpecError, match=r"features\.joined: expected a column of table members"):
         check_columns(spec(), columns)
+
+
+def test_a_time_of_another_node_is_refused() -> None:
+    """A request reads views of member and item only."""
+    made = {"key": "creator_id", "views": {"maker": {"table": "creators", "features": {"born": "time"}}}}
+    whole = specs.document(nodes={**NODES, "creator": made}, time_features=TIMED)
+    with pytest.raises(SpecError, match=r"features\.born: expected a time feature since it"):
+        specs.spec_of(whole)
+    with pytest.raises(SpecError, match=r"age\.since: .*\(joined, published\); found 'born'"):
+        specs.spec_of({**whole, "time_features": {**TIMED, "age": {"since": "born"}}})
