@@ -164,7 +164,7 @@ def _file_source(name: str, path: str, time: str, created: str | None = None) ->
 
 
 def _feature_type(feature: Feature) -> Any:
-    from feast.types import Array, Float32, String
+    from feast.types import Array, Float32, String, UnixTimestamp
 
-    kinds = {"number": Float32, "vector": Array(Float32), "category": String, "text": String}
+    kinds = {**{"number": Float32, "vector": Array(Float32), "category": String, "text": String, "time": UnixTimestamp}}
     return kinds[feature.kind]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from feature_repo.as_of import RetrievalError, features_as_of
 from feature_repo.as_of.collaborative import collaborative_as_of
 from feature_repo.as_of.counters import counters_as_of, exposure_outcomes_as_of
+from feature_repo.as_of.times import timed_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.cold import as_new_items, behavior_views, drawn
 from feature_repo.frozen import frozen_time
@@ -28,6 +29,7 @@ from models.features import (
     counter_views,
     keyed_by_member,
     member_state_columns,
+    time_features,
     training_columns,
 )
 from models.files import replaced_folder, sha256_of_file
@@ -88,7 +90,8 @@ def _impressions(spec: Spec, tables: Path) -> pa.Table:
     filtered = [column for task in spec.tasks.values() for column in task.filter]
     filtered += [column for counter in spec.counters.values() for column in counter.filter]
     required = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled]
-    columns = list(dict.fromkeys([*required, *shown.context, *shown.outcomes, *filtered]))
+    given = [feature.name for feature in shown.typed_given]
+    columns = list(dict.fromkeys([*required, *given, *shown.outcomes, *filtered]))
     columns += [SAMPLED] if shown.sample_negatives else []
     table = pq.read_table(tables / f"{shown.seeds}.parquet", columns=columns).sort_by(shown.key)
     for name in (shown.time, shown.settled):
@@ -127,7 +130,8 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
     keys |= {feature: found[feature].to_pandas().to_numpy() for feature in counted_attributes(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
     found |= collaborative_as_of(store, spec, keys, times)
-    for feature in training_columns(spec):
+    found |= timed_as_of(spec, times, found)
+    for feature in (*training_columns(spec), *time_features(spec)):
         rows = rows.append_column(feature.name, found[feature.name])
     _log.info("%d rows, %d columns in %.1f s", rows.num_rows, len(found), time.monotonic() - started)
     return rows
@@ -138,7 +142,7 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
 
     Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
     Exposures stay as of the row's time, as in a ranking request; of the last ones those outcomes are known that had
-    settled by the frozen time. ``cold`` as in ``features_of``.
+    settled by the frozen time. Ages and clocks stay as well. ``cold`` as in ``features_of``.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()

@@ -8,6 +8,7 @@ from models.spec import Counter, Edge, Feature, Spec
 from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans, snapshot_plans
 from models.spec.counters import ROLES
+from models.spec.time_references import time_sources
 
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
@@ -75,8 +76,25 @@ def collaborative_views(spec: Spec) -> list[str]:
 
 
 def impression_features(spec: Spec) -> list[Feature]:
-    """The features of an impression that the decoder and the floor use: counters, collaborative, then the context."""
-    return _retrieved(spec) + spec.impressions.typed_context
+    """The features of an impression that the decoder and the floor use: counters, collaborative, context, time."""
+    return _retrieved(spec) + spec.impressions.typed_given + time_features(spec)
+
+
+def time_features(spec: Spec) -> list[Feature]:
+    """The features that are derived from the impression's time (``models.time_features``)."""
+    return [Feature(name, feature.kind, 1) for name, feature in spec.time_features.items()]
+
+
+def ages_since(spec: Spec) -> dict[str, str]:
+    """The features of type ``time`` that some age is since: feature -> its view."""
+    used = {feature.since for feature in spec.time_features.values()}
+    return {name: view for name, view in time_sources(spec).items() if name in used}
+
+
+def drifting_features(spec: Spec) -> list[Feature]:
+    """The features of an impression whose distribution says something: not the clock, which moves by itself."""
+    clocks = {name for name, feature in spec.time_features.items() if feature.clock}
+    return [feature for feature in impression_features(spec) if feature.name not in clocks]
 
 
 def _retrieved(spec: Spec) -> list[Feature]:
@@ -86,8 +104,9 @@ def _retrieved(spec: Spec) -> list[Feature]:
 
 
 def node_features(spec: Spec, node: str) -> list[Feature]:
-    """The features of a node type, over its views in the order of the spec."""
-    return [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+    """The features of a node type that the model reads, over its views in the order of the spec: all but times."""
+    typed = [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+    return [feature for feature in typed if feature.kind != "time"]
 
 
 def behavior_features(spec: Spec, node: str) -> set[str]:

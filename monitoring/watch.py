@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.features import impression_features
+from models.features import drifting_features
 from models.files import replaced_file
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
@@ -137,7 +137,7 @@ def watch(
     """
     judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare) if storage else None
     served, live = _recent(spec, log, now)
-    features = impression_features(spec)
+    features = drifting_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
     rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
     rows = rows.rename(columns={spec.impressions.surface: "surface"})
@@ -166,7 +166,7 @@ def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFram
     if log.first is None:
         return {**_facts(spec, []), "pending": 0}, pd.DataFrame()
     begin, probability = spec.midnight(newest_settled(spec, now)), f"probability_{spec.primary_task}"
-    names = [feature.name for feature in impression_features(spec)]
+    names = [feature.name for feature in drifting_features(spec)]
     tables: list[pa.Table] = []
     with tempfile.TemporaryDirectory() as scratch:
         counts = log.join(begin, now, Path(scratch))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tests.factories import specs
 from tests.feature_repo import tiny
+from tests.feature_repo.timed import CANDIDATE, TIMED, nodes
 
 MADE = ("company", "company_id")
 
@@ -23,6 +24,7 @@ def parts(settled: str = "settled_time") -> dict[str, Any]:
         "impressions": {
             **tiny.DOCUMENT["impressions"],
             "outcomes": ["click", "dwell"],
+            "candidate_context": CANDIDATE,
             **({} if settled == "settled_time" else {"settled": settled}),
         },
         "edges": {
@@ -46,6 +48,8 @@ def parts(settled: str = "settled_time") -> dict[str, Any]:
             **tiny.DOCUMENT["counters"],
         },
         "training": {"member_lag_days": 2},
+        "nodes": nodes(),
+        "time_features": TIMED,
     }
 
 
@@ -90,14 +94,15 @@ def the_log() -> Log:
         "device": any_of(["phone", "web"], 300),
         "click": random.integers(0, 2, 300),
         "dwell": random.integers(0, 21, 300),
+        **{"price": random.random(300), "campaign": any_of(["a", "b"], 300)},
     }
-    profiles = versions(
-        "member_id", tiny.MEMBERS, 12, seniority=random.random, country=lambda rows: any_of(["c0", "c1"], rows)
-    )
+    columns = {"seniority": random.random, "country": lambda rows: any_of(["c0", "c1"], rows), "joined": moments}
+    profiles = versions("member_id", tiny.MEMBERS, 12, **columns)
     contents = {
         "topic": lambda rows: any_of(["t0", "t1"], rows),
         "title": lambda rows: any_of(["big news", "small talk"], rows),
         "embedding": lambda rows: list(random.random((rows, 3)).astype(np.float32)),
+        "published": lambda rows: moments(rows).sample(frac=1, random_state=0).to_numpy(),  # also after the version
     }
     return {
         "impressions": pd.DataFrame(impressions),

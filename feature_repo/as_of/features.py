@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from feature_repo.views.times import TIMESTAMP
+
 _TIME = "event_timestamp"
 _ROW = "row"
 
@@ -76,7 +78,7 @@ def _retrieve(store: Any, rows: pd.DataFrame, views: Sequence[Any]) -> pa.Table:
 
 def arrow_type(dtype: Any) -> pa.DataType:
     """Arrow type of a Feast type that our definitions use."""
-    from feast.types import Array, Float32, Int64, String
+    from feast.types import Array, Float32, Int64, String, UnixTimestamp
 
-    types = {Float32: pa.float32(), Int64: pa.int64(), String: pa.string()}
+    types = {Float32: pa.float32(), Int64: pa.int64(), String: pa.string(), UnixTimestamp: TIMESTAMP}
     return pa.list_(types[dtype.base_type]) if isinstance(dtype, Array) else types[dtype]

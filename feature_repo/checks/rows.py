@@ -145,7 +145,7 @@ def _constant(spec: Spec, tables: Tables) -> Iterator[str]:
     """Features with one value in every row."""
     named = {(view.table, feature): name for _, node in spec.nodes.items() for name, view in node.views.items()
              for feature, kind in view.features.items() if kind in ("number", "category")}  # fmt: skip
-    named |= {(spec.impressions.table, column): "the context" for column in spec.impressions.context}
+    named |= {(spec.impressions.table, column): "the context" for column, *_ in spec.impressions.typed_given}
     for (table, column), where in named.items():
         values = tables[table][column] if table in tables else pd.Series()
         if len(values) > 1 and (values.isna().all() or (values.notna().all() and values.nunique() == 1)):

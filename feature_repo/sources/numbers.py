@@ -59,7 +59,7 @@ def _features(spec: Spec, table: str) -> Iterator[Feature]:
             if view.table == table:
                 yield from view.typed
     if spec.impressions.table == table:
-        yield from spec.impressions.typed_context
+        yield from spec.impressions.typed_given
     for edge in spec.edges.values():
         if edge.table == table:
             yield from edge_attributes(edge)

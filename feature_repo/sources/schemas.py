@@ -16,6 +16,9 @@ TIME = pa.timestamp("us", tz="UTC")
 VECTOR = pa.list_(pa.float32())
 EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
+_OLDEST = pd.Timestamp("1678-01-01", tz="UTC")
+_MISREAD = pd.Timestamp("1970-03-01", tz="UTC")
+"""Times since 1970 in seconds or milliseconds, read as microseconds, are before it."""
 """Times out of these bounds have a wrong unit, such as milliseconds read as microseconds."""
 
 _ARROW = {
@@ -23,6 +26,7 @@ _ARROW = {
     "category": pa.string(),
     "text": pa.string(),
     "vector": VECTOR,
+    "time": TIME,
     "int": pa.int64(),
     "string": pa.string(),
 }
@@ -93,6 +97,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
     for name, feature in _features(spec):
         if name == table:
             checks[feature.name].append(_feature_type(feature))
+            checks[feature.name] += [_within_pandas(), _unit()] if feature.kind == "time" else []
     if table == spec.impressions.table:
         shown = spec.impressions
         checks[shown.key].append(_typed(lambda keys: _is_int64(keys) or _is_string(keys), "64-bit integers or text"))
@@ -140,7 +145,7 @@ def _features(spec: Spec) -> Iterator[tuple[str, Feature]]:
         for view in node.views.values():
             for feature in view.typed:
                 yield view.table, feature
-    for feature in spec.impressions.typed_context:
+    for feature in spec.impressions.typed_given:
         yield spec.impressions.table, feature
 
 
@@ -191,6 +196,23 @@ def _within_bounds() -> pandera.Check:
     )
 
 
+def _within_pandas() -> pandera.Check:
+    def within(column: pd.Series) -> pd.Series | bool:
+        return (column >= _OLDEST) & (column < LATEST) if _is_time(column) else True
+
+    return pandera.Check(within, error=f"a time not before {_OLDEST.date()} and before {LATEST.date()}")
+
+
+def _unit() -> pandera.Check:
+    """A film may be of 1950, so a single value says nothing of its unit; all of early 1970 do."""
+
+    def holds(column: pd.Series) -> bool:
+        early = (column >= pd.Timestamp(0, tz="UTC")) & (column < _MISREAD) if _is_time(column) else pd.Series([False])
+        return column.empty or not bool(early.all())
+
+    return _typed(holds, "times that are not all of January or February 1970 (check the unit)")
+
+
 def _typed(holds: Callable[[pd.Series], bool], words: str) -> pandera.Check:
     return pandera.Check(holds, error=words)
 
@@ -216,6 +238,8 @@ def _feature_type(feature: Feature) -> pandera.Check:
             lambda column: column.map(lambda value: _is_vector(value, feature.size)),
             error=f"vectors of {feature.size} numbers",
         )
+    if feature.kind == "time":
+        return _typed(_is_time, "times with a zone (datetime64[us, UTC])")
     return _typed(_is_string, "strings")
 
 

@@ -203,7 +203,7 @@ def _check_impressions(spec: Spec, frame: pd.DataFrame, problems: Problems) -> N
             raise SourceError(
                 f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
             )
-    for context in shown.context:
+    for context in (*shown.context, *shown.candidate_context):
         for outcome in shown.outcomes:
             if _are_equal(frame[context], frame[outcome]) and _comparable(frame[outcome]).nunique() > 1:
                 with problems.trying():

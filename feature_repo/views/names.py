@@ -6,7 +6,7 @@ from feature_repo.views.errors import DefinitionError
 from feature_repo.views.events import event_tables, events_view
 from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, VECTOR_COLUMNS
 from models.counters.columns import state_columns
-from models.features import SLOTS, collaborative_views, counter_columns, counter_views, node_features, vector_view
+from models.features import SLOTS, collaborative_views, counter_columns, counter_views, vector_view
 from models.spec import Spec
 from models.spec.collaborative_references import collaborative_columns
 from models.spec.counter_plans import counter_plans, snapshot_plans
@@ -44,7 +44,7 @@ def _columns(spec: Spec) -> list[str]:
     """Columns of the spec's views: keys, the surface, features, counter features and state, collaborative columns."""
     roles = {column.node for _, column in spec.node_columns()}
     keys = [node.key for name, node in spec.nodes.items() if node.views or name in roles]
-    features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
+    features = [name for node in spec.nodes.values() for view in node.views.values() for name in view.features]
     counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
     counted += [column for plan in counter_plans(spec).values() for column in state_columns(plan)]
     counted += [column for snapshot in snapshot_plans(spec).values() for column in snapshot.state_columns]

@@ -37,6 +37,7 @@ def describe(features: Sequence[Feature], columns: Iterable[dict[str, pa.Chunked
         elif feature.kind == "text":
             described.append(FeatureColumn(feature.name, "vector", size=TEXT_SIZE))
         else:
+            assert feature.kind != "time", f"{feature.name}: the model reads ages, not times"
             described.append(FeatureColumn(feature.name, feature.kind, size=feature.size))
     return tuple(described)
 

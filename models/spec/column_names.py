@@ -16,7 +16,7 @@ KeyColumns = Iterator[tuple[str, str]]
 
 def check_column_names(spec: Spec, file: str) -> None:
     """Check the columns of the training set, of the served log and of a request. Raises SpecError."""
-    served = [*_context(spec), *_features(spec), *_counter_columns(spec), *collaborative_columns(spec)]
+    served = _served(spec)
     for key, column in (*_structural(spec), *_outcomes(spec), *_filtered(spec), *served):
         if column.lower() in TABLE_COLUMNS:
             expected = f"a name that our own tables do not use ({_listed(TABLE_COLUMNS)})"
@@ -42,7 +42,7 @@ def _check_unique(spec: Spec, file: str) -> None:
     for key, column in (*_structural(spec), *_filtered(spec)):
         if column == spec.impressions.served and key not in ("impressions.served", "impressions.key"):
             raise _duplicate(file, "impressions.served", column, key)
-    served = [*_context(spec), *_features(spec), *_counter_columns(spec), *collaborative_columns(spec)]
+    served = _served(spec)
     for key, column in (*_outcomes(spec), *served):
         if column.lower() in owners:
             raise _duplicate(file, key, column, owners[column.lower()][0])
@@ -52,6 +52,12 @@ def _check_unique(spec: Spec, file: str) -> None:
         other, same = owners.setdefault(column.lower(), (key, column))
         if same != column or (column not in columns and ".filter." not in other):
             raise _duplicate(file, key, column, other)
+
+
+def _served(spec: Spec) -> list[tuple[str, str]]:
+    """Columns that are features: those of the served log."""
+    timed = [(f"time_features.{name}", name) for name in spec.time_features]
+    return [*_context(spec), *_features(spec), *_counter_columns(spec), *collaborative_columns(spec), *timed]
 
 
 def _duplicate(file: str, key: str, column: str, other: str) -> SpecError:
@@ -84,7 +90,8 @@ def _outcomes(spec: Spec) -> KeyColumns:
 
 
 def _context(spec: Spec) -> KeyColumns:
-    return ((f"impressions.context.{name}", name) for name in spec.impressions.context)
+    for group in ("context", "candidate_context"):
+        yield from ((f"impressions.{group}.{name}", name) for name in getattr(spec.impressions, group))
 
 
 def _features(spec: Spec) -> KeyColumns:

@@ -44,8 +44,8 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
             yield f"impressions.{key}", impressions.table, column_name
     for role, column in spec.node_columns():
         yield f"impressions.{role}.column", impressions.table, column.column
-    for group, names in (("context", list(impressions.context)), ("outcomes", impressions.outcomes)):
-        for column_name in names:
+    for group in ("context", "candidate_context", "outcomes"):
+        for column_name in getattr(impressions, group):
             yield f"impressions.{group}.{column_name}", impressions.table, column_name
     yield from _alive_columns(spec)
     for name, measure in spec.measures.items():

@@ -48,6 +48,12 @@ class Impressions(StrictModel):
         description="Columns known at request time: column -> number or category. They are features, and a request "
         "may carry them.",
     )
+    candidate_context: dict[Name, Literal["number", "category"]] = Field(
+        default={},
+        description="Columns known at request time that differ by candidate, such as the price or the campaign: column "
+        "-> number or category. They are features, and a request may carry a value per item.",
+        examples=[{"price": "number", "campaign": "category"}],
+    )
     outcomes: list[Name] = Field(
         min_length=1,
         description="Columns known only once settled. Labels and measures are among them; none may be a feature.",
@@ -71,8 +77,18 @@ class Impressions(StrictModel):
 
     @property
     def typed_context(self) -> list[Feature]:
-        """The context columns as features."""
+        """The columns of ``context`` as features."""
         return [Feature(name, kind, 1) for name, kind in self.context.items()]
+
+    @property
+    def typed_candidates(self) -> list[Feature]:
+        """The columns of ``candidate_context`` as features."""
+        return [Feature(name, kind, 1) for name, kind in self.candidate_context.items()]
+
+    @property
+    def typed_given(self) -> list[Feature]:
+        """All columns that a request may carry, as features: of the context, then of the candidates."""
+        return self.typed_context + self.typed_candidates
 
 
 class Task(StrictModel):

@@ -27,5 +27,8 @@ def check_negatives(spec: Spec, file: str) -> None:
         if name not in known:
             expected = f"a task for which negatives are drawn ({', '.join(known)})"
             raise SpecError(file, f"{key}.real_rate.{name}", expected, repr(name))
+    if given := ", ".join(spec.impressions.candidate_context):
+        expected = "none beside sampled negatives: what a request would say of an item that was not shown is unknown"
+        raise SpecError(file, "impressions.candidate_context", expected, given)
     if spec.oracle:
         raise SpecError(file, "oracle", "none, since sampled rows have no true probability", repr(spec.oracle.table))

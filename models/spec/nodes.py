@@ -12,29 +12,29 @@ _VECTOR = re.compile(r"^vector\[(\d+)\]$")
 
 
 class Feature(NamedTuple):
-    """One typed feature: ``kind`` is number, category, vector or text; ``size`` is the vector's length, else 1."""
+    """One typed feature: ``kind``: number, category, vector, text or time; ``size``: the vector's length, else 1."""
 
     name: str
-    kind: Literal["number", "category", "vector", "text"]
+    kind: Literal["number", "category", "vector", "text", "time"]
     size: int
 
 
 def parse_feature(name: str, text: str) -> Feature:
-    """Parse ``number``, ``category``, ``text`` or ``vector[n]``. Raises ValueError for anything else."""
-    if text in ("number", "category", "text"):
+    """Parse ``number``, ``category``, ``text``, ``time`` or ``vector[n]``. Raises ValueError for anything else."""
+    if text in ("number", "category", "text", "time"):
         return Feature(name, text, 1)  # type: ignore[arg-type]
     match = _VECTOR.match(text)
     if match and int(match.group(1)) > 0:
         return Feature(name, "vector", int(match.group(1)))
-    raise ValueError(f"expected number, category, text or vector[n] with n of 1 or more; found {text!r}")
+    raise ValueError(f"expected number, category, text, time or vector[n] with n of 1 or more; found {text!r}")
 
 
 class TypedView(StrictModel):
     """A view with typed features."""
 
     features: dict[Name, str] = Field(
-        description="Feature -> type: number, category, text, or vector[n] with n numbers. A feature is a column of "
-        "the table."
+        description="Feature -> type: number, category, text, time, or vector[n] with n numbers. A feature is a column "
+        "of the table. The model reads a time as an age only (`time_features`)."
     )
 
     @field_validator("features")

@@ -13,6 +13,7 @@ from models.spec.expectations import check_expectations
 from models.spec.negative_references import check_negatives
 from models.spec.schema import Spec
 from models.spec.serving_references import check_serving
+from models.spec.time_references import check_time_features
 
 
 def check_references(spec: Spec, file: str) -> None:
@@ -45,6 +46,7 @@ def check_references(spec: Spec, file: str) -> None:
     _check_expectations(spec, file)
     check_counters(spec, file)
     check_collaborative(spec, file)
+    check_time_features(spec, file)
     check_column_names(spec, file)
     check_serving(spec, file)
     domains = sorted({edge.domain for edge in spec.edges.values()})
@@ -136,13 +138,13 @@ def _check_tasks(spec: Spec, file: str) -> None:
         impressions.member.column,
         impressions.item.column,
     }
-    for name in impressions.context:
-        if name in columns:
-            raise SpecError(file, f"impressions.context.{name}", "a column with no other use", f"the column {name!r}")
-        if name in impressions.outcomes:
-            raise SpecError(
-                file, f"impressions.context.{name}", "a column known at request time", f"the outcome {name!r}"
-            )
+    for group in ("context", "candidate_context"):
+        for name in getattr(impressions, group):
+            key = f"impressions.{group}.{name}"
+            if name in columns:
+                raise SpecError(file, key, "a column with no other use", f"the column {name!r}")
+            if name in impressions.outcomes:
+                raise SpecError(file, key, "a column known at request time", f"the outcome {name!r}")
 
 
 def _check_gate(spec: Spec, file: str) -> None:
@@ -178,7 +180,8 @@ def _check_names(spec: Spec, file: str) -> None:
             check_unique_name(file, key, "a view name that no other view has", view_name, views)
             for feature in view.features:
                 where = f"{key}.features.{feature}"
-                if feature in (node.key, view.time, view.created):
+                times = (view.created,) if view.features[feature] == "time" else (view.time, view.created)
+                if feature in (node.key, *times):
                     raise SpecError(file, where, "a column that is not the key or a time", repr(feature))
                 if feature in spec.impressions.outcomes:
                     raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")

@@ -22,6 +22,7 @@ from models.spec.impressions import Column, Impressions, Oracle, Task
 from models.spec.monitoring import Monitoring
 from models.spec.nodes import Node
 from models.spec.serving import Serving
+from models.spec.time_features import TimeFeature
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.time_units import microseconds, moment
 
@@ -110,6 +111,12 @@ class Spec(StrictModel):
         description="Features of a member and an item from what similar members did, the same in training and in "
         "serving.",
         examples=[{"watched": {"events": ["skipped", "clicked", "long_viewed"], "outcome": ["long_viewed"]}}],
+    )
+    time_features: dict[Name, TimeFeature] = Field(
+        default={},
+        description="Features from the time of the impression or request: how old an item or member is, and the local "
+        "hour and weekday. The same in training and in serving.",
+        examples=[{"article_age": {"since": "published"}, "hour": {"clock": "hour"}}],
     )
     residuals: Residuals = Field(
         default=Residuals(),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.columns import PROBABILITY, SERVED_COLUMNS
-from models.features import impression_features, item_features, member_features
+from models.features import drifting_features, impression_features, item_features, member_features
 from models.spec import Spec
 from models.time_units import DAY
 from monitoring.days.columns import category_column, number_column
@@ -122,10 +122,17 @@ def _columns(spec: Spec, rows: Rows, chosen: np.ndarray) -> dict[str, dict[str, 
         feature.name: feature.kind
         for feature in (*member_features(spec), *item_features(spec), *impression_features(spec))
     }
+    clocks = {feature.name for feature in impression_features(spec)} - {one.name for one in drifting_features(spec)}
     found = {}
     for name in rows.table.column_names:
         kind = rows.table.schema.field(name).type
-        if name in _NO_FEATURES or name.startswith(_PREFIXES) or pa.types.is_nested(kind) or not chosen.any():
+        if (
+            name in clocks
+            or name in _NO_FEATURES
+            or name.startswith(_PREFIXES)
+            or pa.types.is_nested(kind)
+            or not chosen.any()
+        ):
             continue
         # An empty column has the type null: the spec says what it would hold.
         numeric = kinds.get(name) == "number" if pa.types.is_null(kind) else is_number(kind)

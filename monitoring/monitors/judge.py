@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from models.features import impression_features, item_features, member_features
+from models.features import drifting_features, item_features, member_features
 from models.spec import Spec
 from monitoring.accepted import Accepted
 from monitoring.days import DaySummary
@@ -85,7 +85,7 @@ def context_of(
         quiet=(),
         primary=spec.primary_task,
         surfaces=tuple(spec.impressions.surfaces),
-        features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *impression_features(spec))),
+        features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *drifting_features(spec))),
         roles=roles_on(newest, verdicts, roles),
         settings=settings,
         explores=spec.serving.explore is not None,

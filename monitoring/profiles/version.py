@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from models.features import impression_features
+from models.features import drifting_features
 from models.files import sha256_of_json
 from models.profile import UNUSABLE, ColumnProfiles, ColumnShift, compare_columns, profile_rows
 from models.spec import Feature, Spec
@@ -117,8 +117,8 @@ def read_profile(bundle: Path) -> VersionProfile | None:
 
 
 def compared_features(spec: Spec) -> list[Feature]:
-    """The columns of impressions that are compared: the decoder's features and the surface, named ``surface``."""
-    return [*impression_features(spec), Feature("surface", "category", 1)]
+    """The columns of impressions that are compared: the decoder's features but clocks, and ``surface``."""
+    return [*drifting_features(spec), Feature("surface", "category", 1)]
 
 
 def growing_columns(spec: Spec) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
@@ -39,13 +40,20 @@ def example_instance(spec: Spec, training_set: Path, time: int) -> dict[str, Any
     ``time`` replaces the impression's own time: the store returns nothing newer than the request.
     """
     shown = spec.impressions
-    named = [shown.member.column, shown.item.column, shown.surface, shown.time, *shown.context]
+    named = [shown.member.column, shown.item.column, shown.surface, shown.time]
+    named += [feature.name for feature in shown.typed_given]
     table = parquet.read_table(training_set / "impressions.parquet", columns=list(dict.fromkeys(named)))
     table = table.sort_by([(shown.time, "descending")]).slice(0, 200)
     row = table.slice(0, 1).to_pylist()[0]
     context = {name: row[name] for name in shown.context if row[name] is not None}
-    return {
+    items = compute.unique(table[shown.item.column]).to_pylist()[:_ITEMS]
+    instance = {
         "member": row[shown.member.column],
-        "items": compute.unique(table[shown.item.column]).to_pylist()[:_ITEMS],
+        "items": items,
         "context": {"surface": row[shown.surface], "time": iso(time), **context},
     }
+    if shown.candidate_context:
+        newest = compute.index_in(pyarrow.array(items, table[shown.item.column].type), table[shown.item.column])
+        rows = table.take(newest)
+        instance["candidates"] = {name: rows[name].to_pylist() for name in shown.candidate_context}
+    return instance

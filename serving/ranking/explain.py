@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from models.collaborative.plan import feature_columns
-from models.features import counter_columns
+from models.features import counter_columns, time_features
 from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 from models.time_units import SECOND, iso
@@ -21,11 +21,11 @@ from serving.ranking.reader import MemberVectors, OnlineFeatures
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.shared_neighbors import SharedNeighbors
 
-Kind = Literal["activity", "neighbour", "member", "item", "counter", "collaborative"]
+Kind = Literal["activity", "neighbour", "member", "item", "counter", "collaborative", "context", "time"]
 _FAMILIES: tuple[tuple[Kind, ...], ...] = (
     ("activity",),
     ("neighbour",),
-    ("member", "item", "counter", "collaborative"),
+    ("member", "item", "counter", "collaborative", "context", "time"),
 )
 _MOST = 3
 """Reasons reported per family and candidate."""
@@ -44,7 +44,7 @@ class Reason:
     kind: Kind
     what: Mapping[str, Any]
     """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbors``; counter: counter; collaborative:
-    block; else empty.
+    block; context and time: feature; else empty.
     """
     effect: float
     """Calibrated probability minus the one without the input: positive where the input raised the score."""
@@ -77,6 +77,8 @@ class Explainer:
         }
         for name, plan in collaborative_plans(spec).items():
             named["collaborative", "block", name] = feature_columns(plan)
+        named |= {("context", "feature", feature.name): [feature.name] for feature in spec.impressions.typed_given}
+        named |= {("time", "feature", feature.name): [feature.name] for feature in time_features(spec)}
         self._features = {key: set(columns) for key, columns in named.items()}
         self._neighbours = SharedNeighbors(scorer.ranker)
 
@@ -86,8 +88,8 @@ class Explainer:
         """For each of the C candidates, the reasons with the largest effects, largest first.
 
         A candidate gets at most three activities, three shared neighbors, and three of: the member's vectors, the
-        item's vectors, each counter, each collaborative block. ``online`` supplies keys and times. ``pause`` is called
-        before each pass of the model; it may block while requests without explanations are being scored.
+        item's vectors, each counter, collaborative block, column of context and time feature. ``online`` supplies keys
+        and times. ``pause`` is called before each pass; it may block while requests without explanations are scored.
         """
         variants = list(self.variants(inputs, online))
         full, *others = self._probabilities([inputs, *(without.inputs for without in variants)], pause)
@@ -106,6 +108,8 @@ class Explainer:
         if inputs.item_known.any():
             yield Without("item", [{}] * count, replace(inputs, item_known=np.zeros_like(inputs.item_known)))
         for (kind, field, name), columns in self._features.items():
+            if kind == "context" and columns.isdisjoint(inputs.features):
+                continue  # the request did not give it
             rest = {feature: values for feature, values in inputs.features.items() if feature not in columns}
             yield Without(kind, [{field: name}] * count, replace(inputs, features=rest))
 

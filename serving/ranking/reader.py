@@ -15,10 +15,18 @@ from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.plan import OVERALL
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, compared_attributes, vector_view
+from models.features import (
+    ITEM_VECTORS,
+    MEMBER_VECTORS,
+    ages_since,
+    attribute_keys,
+    compared_attributes,
+    vector_view,
+)
 from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans
+from models.time_features import UNKNOWN
 from serving.errors import UnavailableError
 from serving.ranking.collaborative import CollaborativeFeatures, references
 from serving.ranking.request import RankingRequest, is_live
@@ -77,6 +85,8 @@ class OnlineFeatures:
     counters_as_of: int | None = None
     """Time of the newest outcome in any counter, microseconds UTC; None = no counter has a rate, or none was found."""
     collaborative: CollaborativeFeatures = field(default_factory=CollaborativeFeatures)
+    times: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By feature of type ``time``, int64 microseconds UTC: (C,) of the item, (1,) of the member; UNKNOWN = missing."""
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineFeatures":
@@ -113,6 +123,7 @@ class OnlineReader:
         self._compared = list(compared_attributes(spec))
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
         self._collaborative, self._zone = list(collaborative_plans(spec).values()), spec.zone
+        self._times = list(ages_since(spec))
         store = open_store(store_config, None, project_of(spec.name))
         self._slate = SlateReader(
             store,
@@ -157,6 +168,7 @@ class OnlineReader:
             ahead=rows.ahead,
             counters_as_of=_newest_outcome(rows),
             collaborative=CollaborativeFeatures.of(self._collaborative, self._zone, rows, len(request.items)),
+            times={name: _known(rows, name) for name in self._times},
         )
 
     def _derived(self, rows: SlateRows, own: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
@@ -170,14 +182,15 @@ class OnlineReader:
 
 
 def _features(spec: Spec, slot: str) -> list[str]:
-    """Feast references of vectors and counters."""
+    """Feast references of vectors, counters, and the features of items and members that features are derived from."""
     vectors = [
         f"{vector_view(kind, slot)}:{name}"
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
         for name in names
     ]
     counted = [f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)]
-    return vectors + counted + [f"{view}:{feature}" for feature, view in compared_attributes(spec).items()]
+    attributes = compared_attributes(spec) | ages_since(spec)
+    return vectors + counted + [f"{view}:{feature}" for feature, view in attributes.items()]
 
 
 _MEMBER_FEATURES = (
@@ -210,6 +223,12 @@ def _items(rows: SlateRows, as_of: np.ndarray) -> ItemVectors:
     return ItemVectors(
         found["item_encoder"], found["item_tokens"], found["item_creator"], found["item_neighbours"], as_of
     )
+
+
+def _known(rows: SlateRows, name: str) -> np.ndarray:
+    """A time of the candidates or of the member; the store holds nothing of it for unknown keys."""
+    read = rows.candidates if name in rows.candidates else rows.shared
+    return np.where(rows.valid[name], read[name], UNKNOWN)
 
 
 def _newest_outcome(rows: SlateRows) -> int | None:

@@ -11,6 +11,7 @@ from models.float32 import survives
 from models.spec import Node, Spec
 from models.time_units import SECOND, microseconds
 from serving.errors import RequestError
+from serving.ranking.candidates import CandidateColumns, candidates_model, given_candidates
 from serving.settings.limits import Limits
 from serving.validation import StrictModel, first_error
 
@@ -36,6 +37,8 @@ class RankingRequest:
     surface: str
     time: int
     context: dict[str, float | str] = field(default_factory=dict)
+    candidates: CandidateColumns = field(default_factory=dict)
+    """The context of each candidate; a column that was not given is absent."""
     explain: bool = False
     """Whether the response should include reasons for each score."""
 
@@ -46,6 +49,7 @@ class RequestParser:
     def __init__(self, spec: Spec, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._context = list(spec.impressions.context)
+        self._candidates = spec.impressions.typed_candidates
         instance = _instance_model(spec, self.limits)
         self._instance = instance
         instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
@@ -61,7 +65,8 @@ class RequestParser:
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
         moment = clock.now() if now is None else now
-        requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+        instances = enumerate(checked.instances)  # type: ignore[attr-defined]
+        requests = [self._request(instance, moment, f"instances.{place}.") for place, instance in instances]
         self._check_explained(requests)
         return requests
 
@@ -80,7 +85,7 @@ class RequestParser:
         if found > self.limits.explained:
             raise RequestError(f"explain: expected at most {self.limits.explained} items to explain; found {found}")
 
-    def _request(self, instance: Any, now: int) -> RankingRequest:
+    def _request(self, instance: Any, now: int, place: str = "") -> RankingRequest:
         given = instance.context
         columns = {name: getattr(given, f"context_{name}") for name in self._context}
         return RankingRequest(
@@ -89,21 +94,20 @@ class RequestParser:
             surface=given.surface,
             time=now if given.time is None else microseconds(given.time),
             context={name: value for name, value in columns.items() if value is not None},
+            candidates=given_candidates(self._candidates, instance, place),
             explain=instance.explain,
         )
 
 
 def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
-    """Build the pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
+    """Build the pydantic model of one instance: keys, surfaces and columns of context as the spec declares them."""
     surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
     text = Annotated[str, Field(max_length=limits.text)]
     number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_survives)]
+    kinds = {"number": number | None, "category": text | None}
     columns: dict[str, Any] = {
         # Prefixed and aliased: a spec may give a column a name that pydantic reserves.
-        f"context_{feature.name}": (
-            (number if feature.kind == "number" else text) | None,
-            Field(None, alias=feature.name),
-        )
+        f"context_{feature.name}": (kinds[feature.kind], Field(None, alias=feature.name))
         for feature in spec.impressions.typed_context
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
@@ -112,6 +116,8 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
     member = _key(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
+    if candidates := candidates_model(spec.impressions.typed_candidates, kinds, limits.items):
+        fields["candidates"] = (candidates | None, None)
     return create_model("Instance", __base__=StrictModel, **fields, explain=(bool, False))
 
 

@@ -7,8 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from models.features import ages_since
 from models.spec import Spec
 from models.spec.serving import Serving
+from models.time_features import UNKNOWN, derive_time_features
+from serving.ranking.candidates import candidate_inputs
 from serving.ranking.explain import Explainer
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import Key, RankingRequest
@@ -76,10 +79,18 @@ class RankingService:
             as_of=None if member is None else member.as_of,
             item_tokens=tokens,
             item_known=known,
-            features={**online.counters, **online.collaborative.features, **request.context},
+            features=self.features(request, online),
             surface=request.surface,
             time=request.time,
         )
+
+    def features(self, request: RankingRequest, online: OnlineFeatures) -> dict[str, np.ndarray | float | str]:
+        """The decoder's raw inputs by name, (C,), or one for all; ages and clock as of the request's time."""
+        unknown = {name: np.array([UNKNOWN]) for name in ages_since(self.spec)}
+        timed = derive_time_features(self.spec, np.array([request.time]), {**unknown, **online.times})
+        read = {**online.counters, **online.collaborative.features}
+        given = candidate_inputs(self.spec.impressions.typed_candidates, request.candidates)
+        return {**read, **request.context, **given, **timed}
 
     def slate(
         self,
@@ -121,7 +132,8 @@ class RankingService:
         cold = np.ones(count, bool)
         result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0, ids.slate)
         result = result._replace(adjustments=[[POPULARITY]] * count)
-        return self._slate(ids, request, probabilities, cold, request.context, result, _ReadFacts())
+        features = self.features(request, OnlineFeatures.nothing(count))
+        return self._slate(ids, request, probabilities, cold, features, result, _ReadFacts())
 
     def _apply_rules(
         self, ids: SlateIds, request: RankingRequest, probabilities: Mapping[str, np.ndarray], online: OnlineFeatures

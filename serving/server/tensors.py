@@ -1,11 +1,12 @@
 """Tensors of the Open Inference Protocol (v2 REST and gRPC): conversion to a request and from a slate.
 
 Inputs, one ranking request per call: ``member`` [1], ``items`` [n], ``surface`` [1], and optionally ``time`` [1], the
-spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES, as in the spec; numbers FP64, FP32 or
-INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
-``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES
-(ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON list),
-``model_version`` [1] BYTES, and if ``explain`` is true ``reasons`` [n] BYTES (JSON each).
+spec's context columns [1], those of the candidates [n] (NaN and "" are missing values) and ``explain`` [1] BOOL. Keys
+are INT64 or BYTES, as in the spec; numbers FP64, FP32 or INT64; the rest BYTES. Outputs in ranked order: ``items`` [n],
+``probability_<task>`` [n] FP64, ``cold`` [n] BOOL, ``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's),
+``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES (ids), ``propensity`` [n] FP64, ``member_cold`` [1]
+BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON list), ``model_version`` [1] BYTES, and if ``explain`` is true
+``reasons`` [n] BYTES (JSON each).
 """
 
 import json
@@ -25,7 +26,6 @@ from serving.untrusted import escaped, quoted
 if TYPE_CHECKING:
     from kserve import InferInput, InferRequest, InferResponse
 
-_NOT_CONTEXT = ("member", "items", "explain")
 _NUMBERS = ("FP64", "FP32", "INT64")
 _MAX_BYTES = 1_600_000
 """Bytes of one tensor that are decoded; the limit on items is far below."""
@@ -41,7 +41,7 @@ class TensorSchema:
         """By name: the accepted datatypes (the metadata has the first), and whether the tensor is required."""
         impressions = self.spec.impressions
         keys = {"int": ("INT64",), "string": ("BYTES",)}
-        context = {f.name: (_NUMBERS if f.kind == "number" else ("BYTES",), False) for f in impressions.typed_context}
+        context = {f.name: (_NUMBERS if f.kind == "number" else ("BYTES",), False) for f in impressions.typed_given}
         return {
             **context,
             "member": (keys[self.spec.nodes[impressions.member.node].key_type], True),
@@ -54,7 +54,7 @@ class TensorSchema:
     def input_metadata(self) -> list[dict[str, Any]]:
         """The inputs in the protocol's model metadata."""
         return [
-            {"name": name, "datatype": datatypes[0], "shape": [-1 if name == "items" else 1]}
+            {"name": name, "datatype": datatypes[0], "shape": [-1 if name in self._of_items() else 1]}
             for name, (datatypes, _) in self.inputs().items()
         ]
 
@@ -85,12 +85,19 @@ class TensorSchema:
             if required and name not in given:
                 raise RequestError(f"inputs: expected the tensor {name!r}; found {', '.join(sorted(given)) or 'none'}")
         for name, values in given.items():
-            if name != "items" and len(values) != 1:
+            if name not in self._of_items() and len(values) != 1:
                 raise RequestError(f"inputs.{name}: expected one value; found {len(values)}")
-        instance = {"member": given["member"][0], "items": given["items"]}
+        instance: dict[str, Any] = {"member": given.pop("member")[0], "items": given.pop("items")}
         if "explain" in given:
-            instance["explain"] = given["explain"][0]
-        return {**instance, "context": {name: values[0] for name, values in given.items() if name not in _NOT_CONTEXT}}
+            instance["explain"] = given.pop("explain")[0]
+        columns = self.spec.impressions.candidate_context
+        if candidates := {name: [_known(one) for one in given.pop(name)] for name in columns if name in given}:
+            instance["candidates"] = candidates
+        return {**instance, "context": {name: values[0] for name, values in given.items()}}
+
+    def _of_items(self) -> set[str]:
+        """The inputs with one value per item."""
+        return {"items", *self.spec.impressions.candidate_context}
 
     def check_outputs(self, request: "InferRequest") -> None:
         """Raise RequestError if the request names an unknown output, or one twice."""
@@ -219,6 +226,11 @@ def _flat(data: list[Any], levels: int, place: str) -> list[Any]:
     if any(isinstance(value, list) for value in data):
         raise RequestError(f"{place}: expected values in one list, or nested as the shape says; found other lists")
     return data
+
+
+def _known(value: Any) -> Any:
+    """A candidate's value: NaN and the empty text are a missing one, since a tensor has no null."""
+    return None if value == "" or value != value else value
 
 
 def _text(value: Any, place: str) -> Any:

@@ -66,14 +66,18 @@ class Product:
         seeds, schema = self.graph.seeds, self.graph.schema.seeds
         members, items = self.graph.keys(schema.member), self.graph.keys(schema.item)
         shown = [int(seeds.item[row]), *(item for item in further if item != int(seeds.item[row]))]
+        own, given = self._given(row), self.spec.impressions
+        context = {name: value for name, value in own.items() if name in given.context}
+        candidates = {name: [own.get(name), *[None] * (len(shown) - 1)] for name in given.candidate_context}
         return {
             "member": members[int(seeds.member[row])].as_py(),
             "items": [items[item].as_py() for item in shown],
             "context": {
                 "surface": schema.surfaces[int(seeds.surface[row])],
                 "time": iso(int(seeds.time[row])),
-                **self._context(row),
+                **context,
             },
+            **({"candidates": candidates} if candidates else {}),
         }
 
     def predict(self, *instances: dict[str, Any]) -> list[dict[str, Any]]:
@@ -98,8 +102,8 @@ class Product:
 
         return asyncio.run(predictions())
 
-    def _context(self, row: int) -> dict[str, float | str]:
-        """The context columns of the seed that are not missing."""
+    def _given(self, row: int) -> dict[str, float | str]:
+        """The features of the seed that are not missing."""
         found: dict[str, float | str] = {}
         features, seeds = self.graph.schema.seeds.features, self.graph.seeds
         for place, feature in enumerate(feature for feature in features if feature.kind == "category"):
@@ -108,4 +112,4 @@ class Product:
         for place, feature in enumerate(feature for feature in features if feature.kind == "number"):
             if not seeds.numbers[row, place].isnan():
                 found[feature.name] = float(seeds.numbers[row, place])
-        return {name: value for name, value in found.items() if name in self.spec.impressions.context}
+        return found

@@ -115,9 +115,9 @@ def world_spec(**parts: Any) -> Spec:
     return specs.spec_of({**DOCUMENT, **parts}, "tiny_world.yaml")
 
 
-def build_world(folder: Path) -> World:
-    """Build a world in ``folder``; version 1 of the model is the champion."""
-    spec = world_spec()
+def build_world(folder: Path, spec: Spec | None = None) -> World:
+    """Build a world in ``folder``, of ``world_spec()`` or another; version 1 of the model is the champion."""
+    spec = world_spec() if spec is None else spec
     graph = tiny_graph(spec)
     as_of = graph.schema.window("test").end
     model = tiny_model(graph)
@@ -167,8 +167,10 @@ def tiny_graph(spec: Spec) -> TemporalGraph:
     numbers = torch.rand(
         len(graph.seeds), sum(f.kind == "number" for f in features), generator=torch.Generator().manual_seed(0)
     )
+    coded = graph.seeds.categories[:, :1].repeat(1, sum(f.kind == "category" for f in features))
     schema = replace(graph.schema, seeds=replace(graph.schema.seeds, features=features))
-    seeds = replace(graph.seeds, numbers=numbers, frozen_numbers=numbers)
+    of_categories = {"categories": coded, "frozen_categories": coded}
+    seeds = replace(graph.seeds, numbers=numbers, frozen_numbers=numbers, **of_categories)
     return replace(graph, schema=schema, seeds=seeds)
 
 

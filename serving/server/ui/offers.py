@@ -32,15 +32,16 @@ def offers(spec: Spec, settings: Settings, popular: Sequence[Key]) -> dict[str, 
         "tasks": list(spec.tasks),
         "surfaces": list(impressions.surfaces),
         "context": [{"name": feature.name, "kind": feature.kind} for feature in impressions.typed_context],
+        "candidates": [{"name": feature.name, "kind": feature.kind} for feature in impressions.typed_candidates],
         "item_node": impressions.item.node,
         "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
         "most": min(limits.items, limits.explained),
-        "latest": latest_slates(Path(settings.served), list(impressions.context)),
+        "latest": latest_slates(Path(settings.served), list(impressions.context), list(impressions.candidate_context)),
         "popular": [str(item) for item in popular[:_ITEMS]],
     }
 
 
-def latest_slates(served: Path, context: list[str]) -> list[dict[str, Any]]:
+def latest_slates(served: Path, context: list[str], candidates: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The last slate of each of the members that were served last, as its request; newest first."""
     found: dict[Any, dict[str, Any]] = {}
     for lines in _slates(served):
@@ -51,12 +52,16 @@ def latest_slates(served: Path, context: list[str]) -> list[dict[str, Any]]:
         if member not in found:
             given = {name: line["features"].get(name) for name in context}
             live = is_live(line["time"], line["served"])
+            by_item = {name: [ranked["features"].get(name) for ranked in lines[:_ITEMS]] for name in candidates}
             found[member] = {
                 "member": str(member),
                 "items": [str(ranked["item"]) for ranked in lines[:_ITEMS]],
                 "surface": line["surface"],
                 "time": None if live else iso(line["time"]),
                 "context": {name: value for name, value in given.items() if value is not None},
+                "candidates": {
+                    name: values for name, values in by_item.items() if any(one is not None for one in values)
+                },
             }
     return list(found.values())
 

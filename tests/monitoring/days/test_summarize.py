@@ -43,6 +43,13 @@ def joined(rows: int = 40, **columns: object) -> pa.Table:
     return pa.table({**whole, **columns})
 
 
+def test_a_clock_moves_by_itself_and_is_not_compared():
+    timed = spec_of(document(impressions=impressions(context=CONTEXT), time_features={"day": {"clock": "weekday"}}))
+    found = summarize(timed, joined(day=["0"] * 40), TODAY, COUNTS)
+    assert set(found.columns) == {"place", "device"}
+    assert "day" in summarize(SPEC, joined(day=["0"] * 40), TODAY, COUNTS).columns
+
+
 def test_a_day_is_counted_in_every_section():
     found = summarize(SPEC, joined(), TODAY, COUNTS)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from serving.deployment.endpoint import Endpoint
 from serving.deployment.example import bundle_request, example_instance, example_request
 from serving.deployment.trial import Trial
-from tests.serving.world import World
+from tests.serving.world import DOCUMENT, World, world_spec
 
 
 def training_set(world: World, folder: Path) -> Path:
@@ -22,6 +22,20 @@ def training_set(world: World, folder: Path) -> Path:
     folder.mkdir()
     frame.to_parquet(folder / "impressions.parquet")
     return folder
+
+
+def test_items_have_the_context_that_they_had_last(world: World, tmp_path: Path) -> None:
+    folder = training_set(world, tmp_path / "training_set")
+    path = folder / "impressions.parquet"
+    frame = pd.read_parquet(path)
+    again = frame.assign(
+        time=frame["time"] + pd.Timedelta(days=90), price=frame.index.to_series().where(frame.index > 6)
+    )
+    pd.concat([frame.assign(price=-1.0), again]).to_parquet(path)
+    shown = {**DOCUMENT["impressions"], "candidate_context": {"price": "number"}}
+    instance = example_instance(world_spec(impressions=shown), folder, world.as_of + 1)
+    assert instance["items"] == world.keys("item")[8:3:-1]
+    assert instance["candidates"] == {"price": [8, 7, None, None, None]}
 
 
 def test_the_last_impression_becomes_a_line_that_works(world: World, server: Endpoint, tmp_path: Path) -> None:

@@ -1,27 +1,43 @@
 """Parity of training and serving: test impressions, replayed as requests, get the probabilities of the evaluation.
 
-A small simulated network. The events before an impression go into an empty online store (counters materialized, vectors
-embedded and pushed), and the impression is sent as a request of its time.
+A small simulated network, as its spec has it, and with context of candidates and clocks as features. The events before
+an impression go into an empty online store (counters materialized, vectors embedded and pushed), and the impression is
+sent as a request of its time.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from benchmarks.served_world import build
+from benchmarks.served_world import ROOT, build
 from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
 from tests.feature_repo.redis_server import running_redis
 from tests.serving.replay import VECTOR_AGE, Product
 
+SPEC = ROOT / "configs" / "professional.yaml"
 
-@pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+
+def with_candidates(folder: Path) -> Path:
+    """The same product, whose channel differs by candidate, and with the clock."""
+    document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    document["impressions"]["candidate_context"] = document["impressions"].pop("context")
+    document["time_features"] = {"hour": {"clock": "hour"}, "weekday": {"clock": "weekday"}}
+    path = folder / "candidates.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=["context", "candidates"])
+def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("parity")
+    spec_file = with_candidates(folder) if request.param == "candidates" else SPEC
     with running_redis() as redis:
-        world = build(folder, redis, trees=30)
+        world = build(folder, redis, spec_file, trees=30)
         graph, model = TemporalGraph.load(folder / "graph"), load_model(folder / "model")
         assert model.trees is not None
         yield Product(folder, world.spec, world.name, world.version, graph, model)

@@ -196,6 +196,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
         | {"time": "2026-01-01T00:00:00Z"},
         {"kind": "neighbour", "node": "n", "key": MARKUP, "member_path": [MARKUP], "item_path": [], "effect": -0.1},
         {"kind": "counter", "counter": MARKUP, "effect": 0.2},
+        {"kind": "context", "feature": MARKUP, "effect": 0.1},
     ]
     slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
     slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
@@ -204,7 +205,9 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}
     offered["item_node"] = MARKUP
     offered |= {"keys": {"member": "string", "item": "string"}, "context": [{"name": MARKUP, "kind": "category"}]}
+    offered["candidates"] = [{"name": MARKUP, "kind": "category"}]
     recent: dict[str, Any] = {"member": MARKUP, "items": [MARKUP], "surface": MARKUP, "time": None, "context": {}}
+    recent["candidates"] = {MARKUP: [MARKUP]}
     responses: dict[str, Any] = {
         "**/ui/offers": {**offered, "latest": [recent], "popular": [MARKUP]},
         "**/v1/models/**": {"predictions": [response]},
@@ -212,7 +215,9 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     for address, document in responses.items():
         page.route(address, partial(_fulfil, document))
     page.goto(f"{server.url}/ui")
-    page.select_option("#latest", "0")
+    with page.expect_request("**/v1/models/**") as sent:
+        page.select_option("#latest", "0")
+    assert json.loads(sent.value.post_data or "")["instances"][0]["candidates"] == {MARKUP: [MARKUP]}
     expect(page.locator("#slate .item")).to_have_text(MARKUP)
     expect(page.locator("#facts")).to_contain_text(f"Too oldmember vectors, {MARKUP}")
     expect(page.locator(".effect .text").first).to_contain_text(MARKUP)

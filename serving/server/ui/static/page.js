@@ -51,13 +51,17 @@ async function open() {
   at("surface").replaceChildren(...offered.surfaces.map((name) => new Option(name)));
   const first = offered.latest.length ? "choose a member" : "no member yet";
   at("latest").replaceChildren(new Option(first, ""), ...offered.latest.map(({ member }, place) => new Option(member, place)));
-  at("context").replaceChildren(...offered.context.flatMap(({ name }) => {
-    const label = made("label", "", name);
+  const field = (group, name, text) => {
+    const label = made("label", "", text);
     const input = made("input", "");
-    label.htmlFor = input.id = `context-${name}`;
+    label.htmlFor = input.id = `${group}-${name}`;
     input.autocomplete = "off";
     return [label, input];
-  }));
+  };
+  at("context").replaceChildren(
+    ...offered.context.flatMap(({ name }) => field("context", name, name)),
+    ...offered.candidates.flatMap(({ name }) => field("candidates", name, `${name}, one JSON list for the items`)),
+  );
   at("items").value = offered.popular.join("\n");
 }
 
@@ -69,6 +73,10 @@ function fill() {
   at("surface").value = slate.surface;
   at("time").value = slate.time ?? "";
   for (const { name } of offered.context) at(`context-${name}`).value = slate.context[name] ?? "";
+  for (const { name } of offered.candidates) {
+    const values = slate.candidates[name];
+    at(`candidates-${name}`).value = values ? JSON.stringify(values) : "";
+  }
   at("request").requestSubmit();
 }
 
@@ -80,6 +88,14 @@ function key(role, text) {
   return Number(text);
 }
 
+function list(name, text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${name}: expected a JSON list, such as [1, null]; found ${text.slice(0, 60)}`);
+  }
+}
+
 function instance() {
   const lines = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const context = { surface: at("surface").value };
@@ -88,8 +104,14 @@ function instance() {
     const text = at(`context-${name}`).value.trim();
     if (text) context[name] = kind === "number" ? Number(text) : text;
   }
+  const candidates = {};
+  for (const { name } of offered.candidates) {
+    const text = at(`candidates-${name}`).value.trim();
+    if (text) candidates[name] = list(name, text);
+  }
   const items = lines.map((line) => key("item", line));
-  return { member: key("member", at("member").value.trim()), items, context, explain: items.length <= offered.most };
+  const given = offered.candidates.length ? { candidates } : {};
+  return { member: key("member", at("member").value.trim()), items, context, ...given, explain: items.length <= offered.most };
 }
 
 async function rank(event) {
@@ -141,7 +163,7 @@ function show(response, now) {
 
 const families = [
   ["What the member did, and what both sides have in common", ["activity", "neighbour"]],
-  ["Whole inputs", ["member", "item", "counter", "collaborative"]],
+  ["Whole inputs", ["member", "item", "counter", "collaborative", "context", "time"]],
 ];
 
 function shown(candidate, place, now) {
@@ -213,6 +235,9 @@ function named(reason, now) {
       return [shared(reason), [path("member", reason.member_path), path("item", reason.item_path)].filter(Boolean).join("; ")];
     case "counter":
       return [`counter ${reason.counter}`, ""];
+    case "context":
+    case "time":
+      return [reason.feature, reason.kind === "time" ? "from the time of the request" : "given with the request"];
     case "collaborative":
       return [`what similar members did: ${reason.block}`, ""];
     default:

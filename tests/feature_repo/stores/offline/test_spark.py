@@ -14,7 +14,7 @@ from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConf
 from feast.data_format import ParquetFormat
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
-from feast.types import Array, Float32, Float64, Int64, String
+from feast.types import Array, Float32, Float64, Int64, String, UnixTimestamp
 
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
 from feature_repo.stores.offline.spark import SparkFileOfflineStore
@@ -26,12 +26,16 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 TTL = timedelta(days=3)
 MICROSECOND = timedelta(microseconds=1)
 LARGE = 2**53 + 1
-FEATURES = ["scores:score", "scores:plays", "scores:tags", "scores:vector", "pairs:affinity", "everything:total"]
+FEATURES = [
+    *("scores:score", "scores:plays", "scores:tags", "scores:vector", "scores:seen"),
+    *("pairs:affinity", "everything:total"),
+]
 TYPES = {
     "score": pa.float32(),
     "plays": pa.int64(),
     "tags": pa.list_(pa.string()),
     "vector": pa.list_(pa.float32()),
+    "seen": pa.timestamp("us", "UTC"),
     "affinity": pa.float64(),
     "total": pa.int64(),
 }
@@ -48,7 +52,9 @@ def scores() -> pa.Table:
     ]
     kinds = [("member", pa.int64()), ("at", pa.timestamp("us", "UTC")), ("written", pa.timestamp("us", "UTC"))]
     schema = pa.schema([*kinds, *((name, TYPES[name]) for name in ("score", "plays", "tags", "vector"))])
-    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+    table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+    seen = [datetime(1899, 7, 1, tzinfo=UTC), None, START - MICROSECOND, START + MICROSECOND, None]
+    return table.append_column("seen", pa.array(seen, TYPES["seen"]))
 
 
 def pairs() -> pa.Table:
@@ -72,6 +78,7 @@ def definitions(folder: Path) -> list[Any]:
         pq.write_table(table, folder / f"{name}.parquet")
         path, mapping = str(folder / f"{name}.parquet"), {"strength": "affinity"}
         kinds = {pa.string(): String, pa.int64(): Int64, pa.float32(): Float32, pa.float64(): Float64}
+        kinds[TYPES["seen"]] = UnixTimestamp
         names = [mapping.get(column, column) for column in table.column_names if column not in ("at", "written")]
         types = {column: TYPES.get(column, pa.int64()) for column in names}
         fields = [
@@ -147,7 +154,7 @@ def test_retrieval_is_the_same(stores: dict[str, FeatureStore], full: bool) -> N
         # repr: NaN is not null, and equals itself here.
         assert repr(found["spark"][column].to_pylist()) == repr(found["as-of"][column].to_pylist()), column
     # The values are not all missing, and exact: no integer beside a null went through a float.
-    for column in (1, 5):
+    for column in (1, 6):
         assert {LARGE, None} <= set(found["spark"].column(column).to_pylist())
 
 
