@@ -17,6 +17,7 @@ from models.time_units import iso
 from monitoring.calibration import roc
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import EvaluationError, SeenError
+from monitoring.leaks.screen import screen
 from monitoring.measure import measure
 from monitoring.predictions import MEMBER_STATES, WINDOWS
 
@@ -81,6 +82,7 @@ def evaluate(
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     told: dict[str, Any] = {"champion_unusable": unusable, "trees": model.trees and model.trees.weights}
     told |= {"champion_version": champion_version, "candidate_seen_until": model.seen_until}
+    told |= {"leaks": screen(spec, training_set)}
     document = {**measure(spec, predictions), **told}
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)

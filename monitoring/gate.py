@@ -1,14 +1,15 @@
 """The promotion gate: decides whether a candidate may serve.
 
 It reads the gate window only (after the training cut-off of every model, never the reported test window), in as-of
-member state. It makes five checks, with bounds in the spec (``gate``):
+member state. It makes six checks, with bounds in the spec (``gate``):
 
 - the primary task's AUC is not lower, by more than the margin, than the champion's (the floor's if no champion could be
   scored) and than that of each of the last promoted versions, so that small losses do not add up;
 - it is not below the floor (trees on counters and context) by more than the floor margin;
 - no other task's AUC is lower by more than its own margin;
 - every task is calibrated (``monitoring.bounds``);
-- no figure is outside its own interval.
+- no figure is outside its own interval;
+- no column probably knows the outcome (``monitoring.leaks``).
 
 ``monitoring.differences`` documents which statistic is compared. Too few rows or members, a missing class, missing or
 impossible probabilities and constant scores hold a candidate before any comparison. A task other than the primary one
@@ -116,6 +117,7 @@ def judge(
 def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     """Judge the predictions that ``evaluation.evaluate`` and ``earlier.score_earlier`` wrote to ``folder``.
 
+    A column that probably knows the outcome (``monitoring.leaks``) holds the candidate.
     The reasons name a champion or earlier version that could not be scored; the floor replaces such a champion.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -129,6 +131,9 @@ def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     if best in skipped:  # the candidate cannot have surpassed a version that it was not compared with
         verdict = replace(verdict, best=best)
         notes.append(f"Version {best} stays the best so far.")
+    leaks = [finding["sentence"] for finding in (measured.get("leaks") or {}).get("found", [])]
+    if leaks:
+        verdict = replace(verdict, decision="hold", reasons=[*leaks, *verdict.reasons])
     if unusable:
         notes.append(f"The champion could not be scored on this graph, so the floor is the reference ({unusable}).")
     return replace(verdict, reasons=[*verdict.reasons, *notes])

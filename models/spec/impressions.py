@@ -46,12 +46,19 @@ class Impressions(StrictModel):
         description="Columns known at request time: column -> number or category. They are features, and a request "
         "may carry them.",
     )
+    known_at_request: list[Name] = Field(
+        default=[],
+        description="Features of which it is certain that their value is known when a request is made, although they "
+        "predict a task suspiciously well: columns of `context`, of a view or of a counter. The gate holds a candidate "
+        "for such a column until it is listed here (docs/model.md).",
+        examples=[["session_events"]],
+    )
     outcomes: list[Name] = Field(
         min_length=1,
         description="Columns known only once settled. Labels and measures are among them; none may be a feature.",
     )
 
-    @field_validator("surfaces", "outcomes")
+    @field_validator("surfaces", "outcomes", "known_at_request")
     @classmethod
     def _check_unique(cls, value: list[str]) -> list[str]:
         return check_unique_values(value)

@@ -114,6 +114,16 @@ def test_a_folder_is_judged_and_an_unusable_champion_named(tmp_path) -> None:
     assert "other schema" in verdict.reasons[-1]
 
 
+def test_a_column_that_probably_knows_the_outcome_holds_the_folder_s_candidate(tmp_path) -> None:
+    write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 2.0}))
+    write_json(tmp_path / "metrics.json", {"leaks": {"found": []}})
+    assert judge_folder(SPEC, tmp_path).promoted
+    write_json(tmp_path / "metrics.json", {"leaks": {"found": [{"sentence": "The column session_events leaks."}]}})
+    verdict = judge_folder(SPEC, tmp_path)
+    assert not verdict.promoted
+    assert verdict.reasons[0] == "The column session_events leaks."
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.randoms(use_true_random=False))
 def test_the_verdict_is_deterministic_and_does_not_depend_on_the_order_of_rows(seed: int, order) -> None:
