@@ -75,7 +75,7 @@ def collaborative_views(spec: Spec) -> list[str]:
 
 
 def impression_features(spec: Spec) -> list[Feature]:
-    """The features of an impression that the decoder and the floor use: counters, collaborative, then the context."""
+    """The features of an impression that the decoder and the trees use: counters, collaborative, then the context."""
     return _retrieved(spec) + spec.impressions.typed_context
 
 

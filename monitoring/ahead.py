@@ -21,7 +21,7 @@ class Ahead:
 
     def of(self, scorer: str) -> dict[str, dict[str, float]]:
         """By metric {by, low, high}: the candidate's minus the scorer's, with its two-sided 95 % interval."""
-        found = {}
+        found: dict[str, dict[str, float]] = {}
         for metric in METRICS:
             rows, bootstrap = self._of(metric)
             point, draws = self._candidate[metric]

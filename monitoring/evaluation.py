@@ -57,25 +57,17 @@ def evaluate(
     pipeline the candidate is what the champion serves, so a refit may have seen days of the gate window.
     """
     from models.graph.store import TemporalGraph
-    from models.nn.errors import EncodingError
     from models.training.artifact import load_model
     from models.training.devices import best_device
-    from models.training.errors import ArtifactError
     from models.training.norms import embedding_norms
 
     graph, as_of = TemporalGraph.load(graph_folder), _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
     seconds: dict[str, float] = {}
-    scorers, unusable = {**_score(graph, model, seconds), **floors(spec, graph, model)}, None
-    if champion is not None:
-        try:
-            served = load_model(champion, best_device())
-            check_unseen(spec, served, "champion")
-            scorers["champion"] = _score(graph, served)["candidate"]
-        except (EncodingError, ArtifactError, SeenError) as error:
-            unusable = f"{type(error).__name__}: {error}".splitlines()[0]
-            _log.warning("The champion cannot score this graph and is left out: %s", unusable)
+    scorers = {**_score(graph, model, seconds), **floors(spec, graph, model)}
+    of_champion, unusable = _champion(spec, graph, champion) if champion else ({}, None)
+    scorers |= of_champion
     each = [(window, state) for window in WINDOWS for state in MEMBER_STATES]
     parts = [_predictions(spec, graph, frames[state], window, state, scorers) for window, state in each]
     predictions = pd.concat(parts, ignore_index=True)
@@ -118,6 +110,23 @@ def _score(graph: Any, model: Any, seconds: dict[str, float] | None = None) -> d
         return {"candidate" if name == PRODUCT else name: part for name, part in found.items()}
 
     return by_window(graph, model.tasks, predict)
+
+
+def _champion(spec: Spec, graph: Any, folder: Path) -> tuple[dict[str, Scores], str | None]:
+    """The champion's probabilities, or none and why it cannot score this graph."""
+    from models.nn.errors import EncodingError
+    from models.training.artifact import load_model
+    from models.training.devices import best_device
+    from models.training.errors import ArtifactError
+
+    try:
+        served = load_model(folder, best_device())
+        check_unseen(spec, served, "champion")
+        return {"champion": _score(graph, served)["candidate"]}, None
+    except (EncodingError, ArtifactError, SeenError) as error:
+        unusable = f"{type(error).__name__}: {error}".splitlines()[0]
+        _log.warning("The champion cannot score this graph and is left out: %s", unusable)
+        return {}, unusable
 
 
 def check_unseen(spec: Spec, model: Any, name: str) -> None:

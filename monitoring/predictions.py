@@ -9,7 +9,7 @@ worlds: the true probability of the primary label). A version promoted before th
 
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from models.spec import Spec
 from monitoring.errors import PredictionsError
 
 MEMBER_STATES: tuple[Literal["as_of", "frozen"], ...] = ("as_of", "frozen")
-FLOOR = "trees"
+FLOOR: Final = "trees"
 """The scorer that a candidate must not be below."""
 BESIDE = ("network", FLOOR, "popularity")
 """The scorers from which the candidate's differences are measured: its network alone, and what is simpler."""
