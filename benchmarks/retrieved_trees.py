@@ -4,7 +4,7 @@ KuaiRand from raw files to a score: ingest, apply, retrieve, then one LightGBM p
 (counters, member and video views, context, surface, local hour). A fit on the training days selects the number of
 rounds by AUC on the validation days (windows validate and gate); the final fit uses both and that number of rounds. The
 test days are scored once, at the end. Use ``--without-test`` while choosing features and parameters. Trees on counters
-(models.baselines) is evaluated on the same validation days; it stops early on the first, so only the second is unseen.
+(models.baselines) are evaluated on the same validation days; they stop early on the first: the second alone is unseen.
 The calls of get_historical_features are timed; bar: below 20 s in all.
 """
 
