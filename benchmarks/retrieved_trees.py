@@ -3,8 +3,8 @@
 KuaiRand from raw files to a score: ingest, apply, retrieve, then one LightGBM per task on the retrieved columns only
 (counters, member and video views, context, surface, local hour). A fit on the training days selects the number of
 rounds by AUC on the validation days (windows validate and gate); the final fit uses both and that number of rounds. The
-test days are scored once, at the end. Use ``--without-test`` while choosing features and parameters. The floor
-(models.baselines) is evaluated on the same validation days; it stops early on the first, so only the second is unseen.
+test days are scored once, at the end. Use ``--without-test`` while choosing features and parameters. Trees on counters
+(models.baselines) are evaluated on the same validation days; they stop early on the first: the second alone is unseen.
 The calls of get_historical_features are timed; bar: below 20 s in all.
 """
 
@@ -179,7 +179,7 @@ def _fitted(
 
 
 def _floor(spec: Spec, frame: pd.DataFrame, threads: int) -> dict[str, Any]:
-    """Evaluate the gate's floor, which reads counters and context only, on the validation days."""
+    """Evaluate trees on counters and context only, on the validation days."""
     floor = fit_floor(frame, spec, threads=threads or None)
     rows = frame[_rows(frame, *_VALIDATION)]
     predicted = floor.predict(rows)

@@ -76,7 +76,7 @@ def collaborative_views(spec: Spec) -> list[str]:
 
 
 def impression_features(spec: Spec) -> list[Feature]:
-    """The features of an impression that the decoder and the floor use: counters, collaborative, context, time."""
+    """The features of an impression that the decoder and the trees use: counters, collaborative, context, time."""
     return _retrieved(spec) + spec.impressions.typed_given + time_features(spec)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
+from monitoring.ahead import SEED
 from monitoring.differences import ENOUGH, Finding
-from monitoring.measure import SEED
 from monitoring.predictions import Scored
 
 FEWEST_POSITIVES = 10

@@ -9,10 +9,10 @@ import pandas as pd
 from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
+from monitoring.ahead import SEED
 from monitoring.documents import plain
 from monitoring.errors import PredictionsError
 from monitoring.evaluation import true_probabilities
-from monitoring.measure import SEED
 from monitoring.predictions import column, defined
 
 NAMES = ("single-domain", "cross-domain")

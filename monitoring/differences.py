@@ -2,10 +2,10 @@
 
 Which statistic is compared with which bound:
 
-- primary task, against the champion (the floor if there is none) and each earlier version: the one-sided LOWER bound
+- primary task, against the champion and each earlier version: the one-sided LOWER bound
   must be at least -margin. Every test must pass, so all of them together err no more often than one, and no version is
   taken for the best by chance.
-- primary task, against the floor: the difference ITSELF must also be at least -floor_margin.
+- primary task, against the floor, the trees: the difference ITSELF must be at least -floor_margin.
 - every other task, against all of them: the one-sided UPPER bound must be at least -margin. Only a loss that the data
   shows blocks the promotion, because a gate window is too short to prove that a rare task lost nothing.
 
@@ -20,8 +20,8 @@ import numpy as np
 from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
-from monitoring.measure import SEED
-from monitoring.predictions import Scored
+from monitoring.ahead import SEED
+from monitoring.predictions import FLOOR, Scored
 
 ENOUGH = 30
 """Fewest labels of each class with which a task other than the primary one is compared."""
@@ -85,10 +85,10 @@ class Differences:
     def above_floor(self) -> Finding:
         """Block if the candidate's AUC is below the floor's by more than ``floor_margin``."""
         margin = self._gate.floor_margin
-        blocks = not self.against("floor")["auc"] >= -margin - _ROUNDING
+        blocks = not self.against(FLOOR)["auc"] >= -margin - _ROUNDING
         word = "below" if blocks else "not below"
         by = f" by more than {margin:g}" if margin else ""
-        return Finding(blocks, f"{self._compared('floor', 'floor')}: {word} the floor{by}.")
+        return Finding(blocks, f"{self._compared(FLOOR, FLOOR)}: {word} the floor{by}.")
 
     def outside_intervals(self, scorers: list[str]) -> list[Finding]:
         """A blocking finding for each figure outside its own interval."""

@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from models.features import impression_features
 from models.spec import Spec
 from models.time_units import iso
 from monitoring.calibration import roc
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import EvaluationError, SeenError
+from monitoring.floor import Scores, by_window, floors
+from monitoring.leaks.screen import screen
 from monitoring.measure import measure
 from monitoring.predictions import MEMBER_STATES, WINDOWS
+from monitoring.standing import standing
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.json"
-Scores = dict[tuple[str, str], dict[str, np.ndarray]]
-"""Probabilities (rows,) by (window, member state), then by task."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,50 +38,46 @@ def evaluate(
     folder: Path,
     champion_version: str | None = None,
 ) -> dict[str, Any]:
-    """Score the gate and test windows with candidate, champion and floor; write predictions and metrics.
+    """Score the gate and test windows with candidate, champion, trees and popularity; write predictions and metrics.
 
     ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights;
     ``champion_version``: its name in the metrics. Every row is scored as of its own time, and with the member's state
-    frozen at the start of the window; a candidate's network and trees alone too. The floor is fitted here, on train and
-    validate. Writes to ``folder``, each atomically: ``predictions.parquet`` (``monitoring.predictions``),
-    ``metrics.json`` (``monitoring.measure``; ``trees``: their weights), ``embeddings.json`` (its norms).
+    frozen at the start of the window; a candidate's network and trees alone too. Popularity, and trees where the
+    candidate has none, are fitted here (``monitoring.floor``). Writes to ``folder``, each atomically:
+    ``predictions.parquet`` (``monitoring.predictions``), ``embeddings.json`` (its norms) and ``metrics.json``
+    (``monitoring.measure``; ``trees``: their weights; ``cost``: seconds to score a row with each part; ``standing``:
+    ``monitoring.standing``; ``leaks``: ``monitoring.leaks``).
     Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the
-    metrics say why (``champion_unusable``), and the gate compares with the floor. Raises EvaluationError if graph,
+    metrics say why (``champion_unusable``), and the gate compares with the trees. Raises EvaluationError if graph,
     training set and tables differ in their impressions.
 
     ``candidate_seen_until`` in the metrics: the end of the candidate's training, microseconds UTC. In the monitoring
     pipeline the candidate is what the champion serves, so a refit may have seen days of the gate window.
     """
     from models.graph.store import TemporalGraph
-    from models.nn.errors import EncodingError
     from models.training.artifact import load_model
     from models.training.devices import best_device
-    from models.training.errors import ArtifactError
     from models.training.norms import embedding_norms
 
     graph, as_of = TemporalGraph.load(graph_folder), _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
-    scorers, unusable = _score(graph, model), None
-    if champion is not None:
-        try:
-            served = load_model(champion, best_device())
-            check_unseen(spec, served, "champion")
-            scorers["champion"] = _score(graph, served)["candidate"]
-        except (EncodingError, ArtifactError, SeenError) as error:
-            unusable = f"{type(error).__name__}: {error}".splitlines()[0]
-            _log.warning("The champion cannot score this graph and is left out: %s", unusable)
-    floor = _floor(spec, as_of)
+    seconds: dict[str, float] = {}
+    scorers = {**_score(graph, model, seconds), **floors(spec, graph, model)}
+    of_champion, unusable = _champion(spec, graph, champion) if champion else ({}, None)
+    scorers |= of_champion
     each = [(window, state) for window in WINDOWS for state in MEMBER_STATES]
-    parts = [_predictions(spec, graph, frames[state], window, state, scorers, floor) for window, state in each]
+    parts = [_predictions(spec, graph, frames[state], window, state, scorers) for window, state in each]
     predictions = pd.concat(parts, ignore_index=True)
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     told: dict[str, Any] = {"champion_unusable": unusable, "trees": model.trees and model.trees.weights}
     told |= {"champion_version": champion_version, "candidate_seen_until": model.seen_until}
+    told |= {"leaks": screen(spec, training_set), "cost": seconds}
     document = {**measure(spec, predictions), **told}
+    document["standing"] = standing(document, model.trees is not None)
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
@@ -98,30 +94,39 @@ def roc_points(folder: Path, task: str, window: str = "test") -> tuple[list[floa
 
 
 def _read(spec: Spec, path: Path) -> pd.DataFrame:
-    """Read the columns that evaluation and floor need, indexed by impression key."""
+    """Read the columns that evaluation needs, indexed by impression key."""
     shown = spec.impressions
     columns = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled, "window"]
-    columns += [feature.name for feature in impression_features(spec)] + shown.outcomes
-    columns += [filtered for task in spec.tasks.values() for filtered in task.filter]
     frame = pq.read_table(path, columns=list(dict.fromkeys(columns))).to_pandas()
     return frame.set_index(shown.key, drop=False, verify_integrity=True)
 
 
-def _score(graph: Any, model: Any) -> dict[str, Scores]:
-    """The calibrated probabilities of a model, the candidate, and of its parts; rows in the order of the graph."""
-    import torch
-
+def _score(graph: Any, model: Any, seconds: dict[str, float] | None = None) -> dict[str, Scores]:
+    """The calibrated probabilities of a model and of its parts; ``seconds`` gets what a row of each part took."""
     from models.training.predict import PRODUCT, predict_parts
 
-    rows = [graph.seeds.rows(window) for window in WINDOWS]
-    ends = np.cumsum([len(part) for part in rows])[:-1]
-    found: dict[str, Scores] = {}
-    for state in MEMBER_STATES:
-        for name, probabilities in predict_parts(model, graph, torch.cat(rows), state=state).items():
-            scores = found.setdefault("candidate" if name == PRODUCT else name, {})
-            for window, part in zip(WINDOWS, np.split(probabilities, ends), strict=True):
-                scores[window, state] = dict(zip(model.tasks, part.T, strict=True))
-    return found
+    def predict(rows: Any, state: Any) -> dict[str, np.ndarray]:
+        found = predict_parts(model, graph, rows, state=state, seconds=seconds)
+        return {"candidate" if name == PRODUCT else name: part for name, part in found.items()}
+
+    return by_window(graph, model.tasks, predict)
+
+
+def _champion(spec: Spec, graph: Any, folder: Path) -> tuple[dict[str, Scores], str | None]:
+    """The champion's probabilities, or none and why it cannot score this graph."""
+    from models.nn.errors import EncodingError
+    from models.training.artifact import load_model
+    from models.training.devices import best_device
+    from models.training.errors import ArtifactError
+
+    try:
+        served = load_model(folder, best_device())
+        check_unseen(spec, served, "champion")
+        return {"champion": _score(graph, served)["candidate"]}, None
+    except (EncodingError, ArtifactError, SeenError) as error:
+        unusable = f"{type(error).__name__}: {error}".splitlines()[0]
+        _log.warning("The champion cannot score this graph and is left out: %s", unusable)
+        return {}, unusable
 
 
 def check_unseen(spec: Spec, model: Any, name: str) -> None:
@@ -134,13 +139,6 @@ def check_unseen(spec: Spec, model: Any, name: str) -> None:
         )
 
 
-def _floor(spec: Spec, frame: pd.DataFrame) -> Any:
-    """Fit the trees on the rows before the gate window."""
-    from models.baselines.trees import fit_floor
-
-    return fit_floor(frame[frame["window"].isin(["train", "validate"])], spec)
-
-
 def _predictions(
     spec: Spec,
     graph: Any,
@@ -148,7 +146,6 @@ def _predictions(
     window: str,
     state: str,
     scorers: dict[str, Scores],
-    floor: Any,
 ) -> pd.DataFrame:
     """The predictions of one window in one member state."""
     shown = spec.impressions
@@ -182,8 +179,6 @@ def _predictions(
     for scorer, scores in scorers.items():
         for task in spec.tasks:
             predictions[f"{scorer}_{task}"] = scores[window, state][task].astype(np.float64)
-    for task, probability in floor.predict(chosen).items():
-        predictions[f"floor_{task}"] = np.asarray(probability, dtype=np.float64)
     return predictions
 
 

@@ -1,14 +1,15 @@
 """The promotion gate: decides whether a candidate may serve.
 
 It reads the gate window only (after the training cut-off of every model, never the reported test window), in as-of
-member state. It makes five checks, with bounds in the spec (``gate``):
+member state. It makes six checks, with bounds in the spec (``gate``):
 
-- the primary task's AUC is not lower, by more than the margin, than the champion's (the floor's if no champion could be
-  scored) and than that of each of the last promoted versions, so that small losses do not add up;
-- it is not below the floor (trees on counters and context) by more than the floor margin;
+- the primary task's AUC is not lower, by more than the margin, than the champion's and than that of each of the last
+  promoted versions, so that small losses do not add up;
+- it is not below the floor (trees on all features, ``monitoring.floor``) by more than the floor margin;
 - no other task's AUC is lower by more than its own margin;
 - every task is calibrated (``monitoring.bounds``);
-- no figure is outside its own interval.
+- no figure is outside its own interval;
+- no column probably knows the outcome (``monitoring.leaks``).
 
 ``monitoring.differences`` documents which statistic is compared. Too few rows or members, a missing class, missing or
 impossible probabilities and constant scores hold a candidate before any comparison. A task other than the primary one
@@ -29,7 +30,7 @@ from monitoring.bounds import calibration
 from monitoring.differences import ENOUGH, Differences, Finding, figures
 from monitoring.documents import plain, read_json
 from monitoring.obstacles import MINIMUM_MEMBERS, MINIMUM_ROWS, candidate_problems, obstacles, score_problems
-from monitoring.predictions import Scored, defined, earlier_versions, version_scorer
+from monitoring.predictions import FLOOR, Scored, defined, earlier_versions, version_scorer
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class GateVerdict:
     reasons: list[str]
     """Sentences with figures, blocking ones first; never empty."""
     task: str
-    reference: Literal["champion", "floor"]
+    reference: Literal["champion", "trees"]
     margin: float
     confidence: float
     window: dict[str, Any]
@@ -76,7 +77,7 @@ def judge(
     """
     task, span = spec.primary_task, spec.span("gate")
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
-    reference: Literal["champion", "floor"] = "champion" if "champion" in rows.scores else "floor"
+    reference: Literal["champion", "trees"] = "champion" if "champion" in rows.scores else FLOOR
     reasons = [*obstacles(rows, task), *candidate_problems(predictions, task)]
     reasons += score_problems(rows.scores.get(reference), reference, task)
     findings = [Finding(True, reason) for reason in reasons]
@@ -116,7 +117,8 @@ def judge(
 def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     """Judge the predictions that ``evaluation.evaluate`` and ``earlier.score_earlier`` wrote to ``folder``.
 
-    The reasons name a champion or earlier version that could not be scored; the floor replaces such a champion.
+    A column that probably knows the outcome (``monitoring.leaks``) holds the candidate.
+    The reasons name a champion or earlier version that could not be scored; the trees replace such a champion.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
     measured = read_json(folder / "metrics.json")
@@ -129,8 +131,11 @@ def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     if best in skipped:  # the candidate cannot have surpassed a version that it was not compared with
         verdict = replace(verdict, best=best)
         notes.append(f"Version {best} stays the best so far.")
+    leaks = [finding["sentence"] for finding in (measured.get("leaks") or {}).get("found", [])]
+    if leaks:
+        verdict = replace(verdict, decision="hold", reasons=[*leaks, *verdict.reasons])
     if unusable:
-        notes.append(f"The champion could not be scored on this graph, so the floor is the reference ({unusable}).")
+        notes.append(f"The champion could not be scored on this graph, so the trees are the reference ({unusable}).")
     return replace(verdict, reasons=[*verdict.reasons, *notes])
 
 
@@ -140,24 +145,22 @@ def _primary(
     """Figures and findings of the primary task, and the best version after this verdict."""
     differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
     usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
-    findings = [differences.not_worse(reference, reference)]
-    has_floor = "floor" in rows.scores and not score_problems(rows.scores["floor"], "floor", task)
-    if has_floor:
-        above = differences.above_floor()
-        findings += [above] if above.blocks or reference != "floor" else []
+    findings = [] if reference == FLOOR else [differences.not_worse(reference, reference)]
+    has_floor = FLOOR in rows.scores and not score_problems(rows.scores[FLOOR], FLOOR, task)
+    findings += [differences.above_floor()] if has_floor else []
     earlier = {version_scorer(version): f"version {version}" for version in usable}
     against = {scorer: differences.not_worse(scorer, name) for scorer, name in earlier.items()}
     findings += [finding for finding in against.values() if finding.blocks]
     passed = [earlier[scorer] for scorer, finding in against.items() if not finding.blocks]
     if passed:
         findings.append(Finding(False, f"Not worse by more than the margin than {', '.join(passed)} either."))
-    scorers = [reference, *earlier, *(["floor"] if has_floor and reference != "floor" else [])]
+    scorers = [reference, *earlier, *([FLOOR] if has_floor and reference != FLOOR else [])]
     findings += [*differences.outside_intervals(scorers), *unusable]
     found: dict[str, Any] = {
         "candidate": differences.area("candidate"),
         "reference": differences.area(reference),
         "difference": differences.against(reference),
-        "floor": figures(differences, {"floor": "floor"})["floor"] if has_floor else None,
+        "floor": figures(differences, {FLOOR: FLOOR})[FLOOR] if has_floor else None,
         "earlier": figures(differences, {version_scorer(version): version for version in usable}),
     }
     of_version = {version: version_scorer(version) for version in usable}
@@ -181,10 +184,10 @@ def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, 
     problems = candidate_problems(predictions, task)
     if problems:
         return {}, [Finding(True, problem) for problem in problems]
-    known = [scorer for scorer in ("champion", "floor") if scorer in rows.scores]
+    known = [scorer for scorer in ("champion", FLOOR) if scorer in rows.scores]
     references = [scorer for scorer in known if not score_problems(rows.scores[scorer], scorer, task)]
     findings = [
-        Finding(False, f"The {scorer} has no usable {task} probabilities and was not compared on this task.")
+        Finding(False, f"The {task} probabilities of the {scorer} are not usable and were not compared.")
         for scorer in known
         if scorer not in references
     ]

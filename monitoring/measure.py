@@ -13,11 +13,9 @@ from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from models.time_units import iso
+from monitoring.ahead import SEED, Ahead
 from monitoring.documents import plain
-from monitoring.predictions import PARTS, WINDOWS, Scored, defined
-
-SEED = 20_000
-"""Seed of every bootstrap in monitoring, so that equal predictions give an equal verdict."""
+from monitoring.predictions import BESIDE, WINDOWS, Scored, defined
 
 
 def measure(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
@@ -25,8 +23,8 @@ def measure(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
 
     ``predictions`` has the columns of ``monitoring.predictions``. An undefined metric is None (no rows, one class only,
     a row without a score). ``way`` is (AUC - 0.5) / (oracle's AUC - 0.5); ``auc_low`` and ``auc_high`` are the
-    two-sided 95 % interval. ``auc_gain`` {auc, low, high} of network and trees, the parts of the candidate: how much
-    higher the candidate's AUC is, paired.
+    two-sided 95 % interval. ``ahead`` of network, trees and popularity, by metric {by, low, high}: the candidate's AUC,
+    GAUC, log loss and ECE minus theirs, paired.
     """
     return plain(
         {
@@ -46,10 +44,11 @@ def _window(spec: Spec, predictions: pd.DataFrame, window: str) -> dict[str, Any
         as_of = defined(spec, predictions, window, "as_of", task)
         frozen = defined(spec, predictions, window, "frozen", task)
         ceiling = metrics.auc(as_of.labels, as_of.scores["oracle"]) if "oracle" in as_of.scores else float("nan")
+        ahead = Ahead(spec, as_of, frozen)
         for scorer in as_of.scores:
             found = _scores(spec, as_of, frozen, scorer)
-            if scorer in PARTS:
-                found["auc_gain"] = _gain(spec, as_of, scorer)
+            if scorer in BESIDE:
+                found["ahead"] = ahead.of(scorer)
             found["way"] = (found["auc"] - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
             scores.setdefault(scorer, {})[task] = found
     return {
@@ -77,14 +76,6 @@ def _scores(spec: Spec, as_of: Scored, frozen: Scored, scorer: str) -> dict[str,
 
 def _interval(spec: Spec, rows: Scored, scores: np.ndarray) -> tuple[float, float]:
     return interval(UserBootstrap(rows.members, spec.gate.bootstraps, SEED).draws("auc", rows.labels, scores))
-
-
-def _gain(spec: Spec, rows: Scored, part: str) -> dict[str, float]:
-    bootstrap = UserBootstrap(rows.members, spec.gate.bootstraps, SEED)
-    whole, alone = (bootstrap.draws("auc", rows.labels, rows.scores[scorer]) for scorer in ("candidate", part))
-    low, high = interval(whole - alone)
-    point = metrics.auc(rows.labels, rows.scores["candidate"]) - metrics.auc(rows.labels, rows.scores[part])
-    return {"auc": point, "low": low, "high": high}
 
 
 def _surfaces(spec: Spec, rows: Scored, scores: np.ndarray) -> dict[str, dict[str, Any]]:

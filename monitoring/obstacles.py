@@ -43,11 +43,11 @@ def candidate_problems(predictions: pd.DataFrame, task: str) -> list[str]:
 def score_problems(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
     """Problems of probabilities (rows,), None = missing, as sentences."""
     if scores is None:
-        return [f"The {scorer} has no {task} probabilities in the predictions."]
+        return [f"The predictions have no {task} probabilities of the {scorer}."]
     missing = int((~np.isfinite(scores)).sum())
     if missing:
-        return [f"The {scorer}'s {task} probability is missing or infinite in {missing} of {len(scores)} rows."]
+        return [f"The {task} probability of the {scorer} is missing or infinite in {missing} of {len(scores)} rows."]
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
-        return [f"The {scorer}'s {task} probability is outside 0 to 1 in {outside} of {len(scores)} rows."]
+        return [f"The {task} probability of the {scorer} is outside 0 to 1 in {outside} of {len(scores)} rows."]
     return []

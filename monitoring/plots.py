@@ -12,7 +12,7 @@ COLORS = {
     "network": "#7b5cd6",
     "trees": "#b0508f",
     "champion": "#c2620c",
-    "floor": "#7a8599",
+    "popularity": "#7a8599",
     "oracle": "#12876a",
 }
 """Color of each scorer in every plot and table of the report."""

@@ -1,15 +1,15 @@
 """The frame of predictions: its columns, and the rows and arrays that gate, metrics and comparison read from it.
 
 Columns: ``key, member, item, surface, time, window, state`` (member state: as_of | frozen), ``label_<task>`` (NaN where
-the task is not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, ``network`` and
-``trees`` (the parts of a candidate that has trees), and ``oracle`` (simulated worlds: the true probability of the
-primary label). A version promoted before the champion is the scorer ``version_<number>``; it is
-scored for the gate only: NaN outside the gate window and outside as-of state.
+the task is not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, ``network`` (the network of a
+candidate that has trees), ``trees`` (the floor: trees on all features), champion, popularity, and ``oracle`` (simulated
+worlds: the true probability of the primary label). A version promoted before the champion is the scorer
+``version_<number>``; it is scored for the gate only: NaN outside the gate window and outside as-of state.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,11 @@ from models.spec import Spec
 from monitoring.errors import PredictionsError
 
 MEMBER_STATES: tuple[Literal["as_of", "frozen"], ...] = ("as_of", "frozen")
-PARTS = ("network", "trees")
-"""The scorers of a candidate's parts alone, where it has trees."""
-SCORERS = ("candidate", *PARTS, "champion", "floor", "oracle")
+FLOOR: Final = "trees"
+"""The scorer that a candidate must not be below."""
+BESIDE = ("network", FLOOR, "popularity")
+"""The scorers from which the candidate's differences are measured: its network alone, and what is simpler."""
+SCORERS = ("candidate", "network", FLOOR, "champion", "popularity", "oracle")
 WINDOWS = ("gate", "test")
 
 

@@ -22,8 +22,9 @@ from models.spec import Spec
 from models.time_units import SECOND
 from monitoring.calibration import reliability, roc
 from monitoring.documents import read_json
+from monitoring.floor_view import floor_view
 from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
-from monitoring.predictions import PARTS, SCORERS, defined
+from monitoring.predictions import SCORERS, defined
 from monitoring.record import LedgerRecord, Step
 from monitoring.rendering import duration, number, percent, render
 from monitoring.trained import trained_days, window_notes
@@ -84,6 +85,8 @@ def summary_lines(record: LedgerRecord, address: str) -> list[str]:
                     f"{task + ' ' + scorer:<16}{number(found['auc']):>8}{interval:>18}{number(found['gauc']):>8}"
                     f"{number(found['log_loss']):>10}{percent(found['way']):>11}"
                 )
+    standing = metrics.get("standing") or {}
+    lines += [standing[key] for key in ("sentence", "recommendation") if standing.get(key)]
     headline = _headline(record)
     lines += [headline["title"], *(f"  {reason}" for reason in headline["reasons"])]
     curl = (record.notes.get("endpoint") or {}).get("curl")
@@ -113,7 +116,9 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "columns": COLUMNS,
         "colors": COLORS,
         "by_scorer": _by_scorer,
-        "parts": _parts(metrics),
+        "weights": _weights(metrics),
+        "floor": _attempt("comparison with the floor", lambda: floor_view(metrics), problems),
+        "leaks": (metrics or {}).get("leaks"),
         "oracle_shares": _oracle_shares(metrics, spec.primary_task),
         "surfaces": _surfaces(metrics, spec.primary_task),
         "surface_plot": _attempt("plot by surface", lambda: _surface_plot(metrics, spec.primary_task), problems),
@@ -195,22 +200,10 @@ def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dic
     return {scorer: scores[scorer][task] for scorer in SCORERS if task in scores.get(scorer, {})}
 
 
-def _parts(metrics: dict[str, Any] | None) -> list[str]:
-    """What network and trees add to each other on the test window, and the trees' weight, a sentence each by task."""
-    if metrics is None:
-        return []
-    lines = []
-    for task in metrics["tasks"]:
-        found, weights = _by_scorer(metrics, "test", task), metrics.get("trees") or {}
-        if task in weights:
-            lines.append(f"{task}: the weight of the trees is {weights[task]:g}.")
-        for part in PARTS:
-            gain = found.get(part, {}).get("auc_gain")
-            if gain and gain["auc"] is not None:
-                bounds = f"[{number(gain['low'])}, {number(gain['high'])}]"
-                higher = f"{number(gain['auc'])} {bounds}"
-                lines.append(f"{task}: the AUC of both is {higher} above that of the {part} alone.")
-    return lines
+def _weights(metrics: dict[str, Any] | None) -> list[str]:
+    """The trees' weight in the candidate, a sentence each by task."""
+    weights = (metrics or {}).get("trees") or {}
+    return [f"{task}: the weight of the trees is {weight:g}." for task, weight in weights.items()]
 
 
 def _oracle_shares(metrics: dict[str, Any] | None, task: str) -> list[dict[str, Any]]:

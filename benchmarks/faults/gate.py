@@ -81,7 +81,7 @@ def ranks_rows(folder: Path) -> str:
     """13: a candidate with tied scores for half of the rows, which the champion separates."""
     frame, worst = gate_window(), 0.0
     scored(frame, "champion", 0.3, 0)
-    scored(frame, "floor", 1.5, 1)
+    scored(frame, "trees", 1.5, 1)
     good = frame["champion_click"].to_numpy()
     places = np.argsort(np.argsort(good)) / ROWS
     random = np.random.default_rng(2)
@@ -141,11 +141,11 @@ class Retrainings:
         frame = gate_window(seed).iloc[: self.rows].copy()
         random, truth = np.random.default_rng([seed, 1]), logit(frame["oracle"].to_numpy())
         shared = random.normal(0, 1, self.rows)  # most errors of one model are shared by the next one
-        for version, area in [*areas.items(), ("floor", 0.70)]:
+        for version, area in [*areas.items(), ("trees", 0.70)]:
             level = np.interp(-area, -self._areas, self._levels)
             own = np.random.default_rng([seed, int(1e6 * area)]).normal(0, 1, self.rows)
             seen = truth + level * (0.95 * shared + np.sqrt(1 - 0.95**2) * own)
-            name = {"": "candidate", "floor": "floor"}.get(version, f"version_{version}")
+            name = {"": "candidate", "trees": "trees"}.get(version, f"version_{version}")
             frame[f"{name}_click"] = sigmoid(calibrated(seen, sigmoid(truth)))
             frame[f"{name}_engage"] = frame["true_engage"]
         return frame
@@ -175,7 +175,7 @@ def small_losses_do_not_add_up(folder: Path) -> str:
 def every_task_and_its_calibration(folder: Path) -> str:
     """15: a candidate as good as the champion is promoted; the same with one property degraded is held."""
     frame = gate_window(3)
-    for scorer, noise, seed in (("champion", 0.5, 0), ("candidate", 0.45, 1), ("floor", 1.5, 2)):
+    for scorer, noise, seed in (("champion", 0.5, 0), ("candidate", 0.45, 1), ("trees", 1.5, 2)):
         scored(frame, scorer, noise, seed)
     verdict = judge(product(), frame)
     expect(verdict.promoted, "a good candidate to be promoted", verdict.reasons[0])

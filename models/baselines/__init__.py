@@ -1,1 +1,1 @@
-"""Baselines: the floor of the gate, and published models on the same features, split and metrics."""
+"""Baselines: popularity and trees, the gate's floor, and published models on the same features, split and metrics."""

@@ -1,4 +1,7 @@
-"""The gate's floor: one LightGBM per task on the features of the impression (counters, context), without a graph."""
+"""Trees on counters and context alone, without a graph: one LightGBM per task, a reference of studies and tests.
+
+The gate's floor is ``models.baselines.tuned_trees``, on all features.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,7 @@
 """Check of column names: columns of a spec share flat tables with each other and with ours, so names must be unique."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from models.columns import PROBABILITY, REQUEST_TENSORS, SERVED_COLUMNS, TABLE_COLUMNS, is_served
 from models.counters.columns import feature_columns, state_column_pairs
@@ -27,6 +28,18 @@ def check_column_names(spec: Spec, file: str) -> None:
             expected = f"a name that requests and the served log do not use ({reserved})"
             raise SpecError(file, key, expected, repr(column))
     _check_unique(spec, file)
+
+
+def check_known_at_request(spec: Spec, file: str) -> None:
+    """Check that the columns known at request time are features. Raises SpecError."""
+    plans = [plan for name, plan in counter_plans(spec).items() if name != OVERALL]
+    given = {column for _, column in (*_context(spec), *_features(spec), *collaborative_columns(spec))}
+    known = sorted(given.union(spec.time_features, *map(feature_columns, plans)))
+    for place, name in enumerate(spec.impressions.known_at_request):
+        if name not in known:
+            close = get_close_matches(name, known, 5) or known[:5]
+            expected = f"a column of the context, of a view or of a counter ({', '.join(close)}, ...)"
+            raise SpecError(file, f"impressions.known_at_request.{place}", expected, repr(name))
 
 
 def _check_unique(spec: Spec, file: str) -> None:

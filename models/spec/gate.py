@@ -78,12 +78,13 @@ class Gate(StrictModel):
     )
     floor: Literal["trees"] = Field(
         default="trees",
-        description="Baseline that a candidate must not be below: gradient-boosted trees on counters and context.",
+        description="Baseline that a candidate must not be below: gradient-boosted trees on all features but vectors, "
+        "tuned on validate; the product's own where it has any.",
     )
     floor_margin: AucLoss = Field(
-        default=0.0,
+        default=0.002,
         description="How far the candidate's AUC of the primary task may be below the floor's. 0 = not at all.",
-        examples=[0.005],
+        examples=[0.0],
     )
     best_of: int = Field(
         default=5,

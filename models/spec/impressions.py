@@ -54,6 +54,13 @@ class Impressions(StrictModel):
         "-> number or category. They are features, and a request may carry a value per item.",
         examples=[{"price": "number", "campaign": "category"}],
     )
+    known_at_request: list[Name] = Field(
+        default=[],
+        description="Features of which it is certain that their value is known when a request is made, although they "
+        "predict a task suspiciously well: columns of the context, of a view or of a counter. The gate holds a "
+        "candidate for such a column until it is listed here (docs/model.md).",
+        examples=[["session_events"]],
+    )
     outcomes: list[Name] = Field(
         min_length=1,
         description="Columns known only once settled. Labels and measures are among them; none may be a feature.",
@@ -65,7 +72,7 @@ class Impressions(StrictModel):
         examples=[{"per_positive": 4, "by": "uniform"}],
     )
 
-    @field_validator("surfaces", "outcomes")
+    @field_validator("surfaces", "outcomes", "known_at_request")
     @classmethod
     def _check_unique(cls, value: list[str]) -> list[str]:
         return check_unique_values(value)

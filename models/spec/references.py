@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from models.spec.base import Filter, check_unique_name
 from models.spec.collaborative_references import check_collaborative
-from models.spec.column_names import check_column_names
+from models.spec.column_names import check_column_names, check_known_at_request
 from models.spec.counter_references import check_counters
 from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
@@ -48,6 +48,7 @@ def check_references(spec: Spec, file: str) -> None:
     check_collaborative(spec, file)
     check_time_features(spec, file)
     check_column_names(spec, file)
+    check_known_at_request(spec, file)
     check_serving(spec, file)
     domains = sorted({edge.domain for edge in spec.edges.values()})
     for index, domain in enumerate(spec.domains or []):

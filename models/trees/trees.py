@@ -52,6 +52,11 @@ class Trees:
     alone: dict[str, Calibration]
     """The calibration of each part alone, ``network`` and ``trees``, for what each is worth."""
 
+    @property
+    def serve_alone(self) -> bool:
+        """Whether the network has no say in any task."""
+        return all(weight == 1 for weight in self.weights.values())
+
     @cached_property
     def forest(self) -> Forest:
         """The trees, ready to score. Raises TreesError for a text that is no model of these columns."""

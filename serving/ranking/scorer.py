@@ -102,13 +102,18 @@ class Scorer:
 
     def decode(self, arguments: DecoderInputs, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         """Run the model on the arguments of these S slates: (C, T) float32 each."""
+        if (trees := self._model.trees) is None:
+            return self._network(arguments, slates)
+        rows = np.concatenate(_without_padding(self.tree_inputs.values(arguments), slates))
+        of_trees = trees.logits(rows)
+        # Where the trees serve alone the network is not run.
+        network = np.zeros_like(of_trees) if trees.serve_alone else np.concatenate(self._network(arguments, slates))
+        means = trees.mean(network, of_trees)
+        return np.split(means, np.cumsum([len(slate) for slate in slates])[:-1])
+
+    def _network(self, arguments: DecoderInputs, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         with torch.inference_mode():
-            logits = _without_padding(self._decode(*arguments).numpy(), slates)
-        if (trees := self._model.trees) is not None:
-            rows = np.concatenate(_without_padding(self.tree_inputs.values(arguments), slates))
-            means = trees.mean(np.concatenate(logits), trees.logits(rows))
-            logits = np.split(means, np.cumsum([len(slate) for slate in slates])[:-1])
-        return logits
+            return _without_padding(self._decode(*arguments).numpy(), slates)
 
     def arguments(self, slates: Sequence[SlateInputs]) -> DecoderInputs:
         """Build the decoder's inputs for S slates; shorter slates are padded with cold items."""

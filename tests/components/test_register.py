@@ -128,7 +128,7 @@ def test_the_version_s_tags_tell_the_gate_s_decision_and_the_best_version(
     passes: bool, best: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
-    noise = {"candidate": 0.05 if passes else 2.0, "champion": 1.0, "version_3": 0.4, "floor": 2.5}
+    noise = {"candidate": 0.05 if passes else 2.0, "champion": 1.0, "version_3": 0.4, "trees": 2.5}
     metrics = {"champion_version": "4", "earlier": {"scored": ["3"], "skipped": {}, "best": "3"}}
     decision, _ = registered(tmp_path / "run", [], fake_predictions(small_spec(), noise=noise), metrics)
     assert decision == ("promote" if passes else "hold")
@@ -153,7 +153,7 @@ def refitted(folder: Path, serves: bool) -> dict[str, dsl.Artifact]:
 def test_nothing_is_registered_before_the_refit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     monkeypatch.setattr(FakeRegistry, "log_version", None)
-    good, bad = (fake_predictions(REFIT, noise={"candidate": noise, "floor": 1.0}) for noise in (0.05, 2.0))
+    good, bad = (fake_predictions(REFIT, noise={"candidate": noise, "trees": 1.0}) for noise in (0.05, 2.0))
     monkeypatch.setattr(FakeRegistry, "prior", Prior.empty(REFIT), raising=False)
     assert registered(tmp_path / "good", [], good, spec=REFIT)[0] == "refit"
     with pytest.raises(TypeError):  # a model that the gate holds gets no refit: it is registered at once
@@ -165,7 +165,7 @@ def test_a_refit_that_passed_serves_and_else_the_judged_weights_do(
     serves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
-    predictions = fake_predictions(REFIT, noise={"candidate": 0.05, "floor": 1.0})
+    predictions = fake_predictions(REFIT, noise={"candidate": 0.05, "trees": 1.0})
     outputs = refitted(tmp_path, serves)
     decision, _ = registered(tmp_path / "run", [], predictions, spec=REFIT, **outputs)
     assert decision == FakeRegistry.tags[GATE] == "promote"

@@ -38,7 +38,7 @@ def fake_predictions(
     spec: Spec, rows: int = 4000, members: int = 300, noise: dict[str, float] | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Predictions of ``rows`` impressions a window; a scorer sees the true logit plus noise of the given deviation."""
-    noise = {"candidate": 0.5, "floor": 1.0} if noise is None else noise
+    noise = {"candidate": 0.5, "trees": 1.0} if noise is None else noise
     generator = np.random.default_rng(seed)
     parts = []
     for window in ("gate", "test"):

@@ -11,9 +11,9 @@ from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from models.spec.gate import TaskBounds
+from monitoring.ahead import SEED
 from monitoring.bounds import calibration
 from monitoring.differences import Finding
-from monitoring.measure import SEED
 from monitoring.predictions import Scored
 from tests.monitoring.fakes import small_spec
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from models.bootstrap import UserBootstrap
+from monitoring.ahead import SEED
 from monitoring.comparison import compare, table
 from monitoring.errors import PredictionsError
-from monitoring.measure import SEED
 from monitoring.predictions import defined
 from tests.monitoring.fakes import fake_predictions, small_spec
 

@@ -6,8 +6,8 @@ import pytest
 from models import metrics
 from models.bootstrap import UserBootstrap
 from models.spec.gate import TaskBounds
+from monitoring.ahead import SEED
 from monitoring.differences import Differences, figures
-from monitoring.measure import SEED
 from monitoring.predictions import Scored, defined
 from tests.monitoring.fakes import fake_predictions, small_spec
 
@@ -31,14 +31,14 @@ def drawn(rows: Scored, scorer: str) -> np.ndarray:
 def test_intervals_are_two_sided_and_bounds_of_differences_one_sided() -> None:
     rows = scored()
     found = Differences(SPEC, "click", rows)
-    candidate, floor = drawn(rows, "candidate"), drawn(rows, "floor")
-    area, difference = found.area("candidate"), found.against("floor")
+    candidate, floor = drawn(rows, "candidate"), drawn(rows, "trees")
+    area, difference = found.area("candidate"), found.against("trees")
     assert [area["low"], area["high"]] == pytest.approx(np.quantile(candidate, [0.025, 0.975]))
     assert [difference["low"], difference["high"]] == pytest.approx(np.quantile(candidate - floor, [0.4, 0.6]))
     assert difference["auc"] == pytest.approx(
-        metrics.auc(rows.labels, rows.scores["candidate"]) - metrics.auc(rows.labels, rows.scores["floor"])
+        metrics.auc(rows.labels, rows.scores["candidate"]) - metrics.auc(rows.labels, rows.scores["trees"])
     )
-    assert figures(found, {"floor": "trees"}) == {"trees": {**found.area("floor"), "difference": difference}}
+    assert figures(found, {"trees": "trees"}) == {"trees": {**found.area("trees"), "difference": difference}}
 
 
 class Given(Differences):
@@ -58,7 +58,7 @@ class Given(Differences):
 def test_the_lower_bound_of_the_primary_task_is_compared_with_its_margin(
     low: float, auc: float, high: float, blocks: bool
 ) -> None:
-    finding = Given("click", low, auc, high).not_worse("floor", "floor")
+    finding = Given("click", low, auc, high).not_worse("trees", "trees")
     assert finding.blocks is blocks
     assert "below the margin of -0.0100" in finding.sentence
     assert ("not below" in finding.sentence) is not blocks
@@ -69,7 +69,7 @@ def test_the_lower_bound_of_the_primary_task_is_compared_with_its_margin(
     [("like", -0.05, False), ("like", -0.051, True), ("click", -0.03, False), ("click", -0.031, True)],
 )
 def test_the_upper_bound_of_another_task_is_compared_with_its_own_margin(task: str, high: float, blocks: bool) -> None:
-    assert Given(task, -0.3, -0.2, high).not_harmed("floor", "floor").blocks is blocks
+    assert Given(task, -0.3, -0.2, high).not_harmed("trees", "trees").blocks is blocks
 
 
 @pytest.mark.parametrize(("auc", "blocks"), [(0.0, False), (-0.02, False), (-0.0201, True)])
@@ -80,17 +80,17 @@ def test_the_difference_from_the_floor_itself_is_compared_with_the_floor_margin(
 def test_a_figure_outside_its_own_interval_blocks() -> None:
     def outside(candidate: np.ndarray, floor: np.ndarray) -> list[str]:
         found = Differences(SPEC, "click", scored())
-        areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]
-        found._drawn = {"candidate": areas[0] + candidate, "floor": areas[1] + floor}
-        findings = found.outside_intervals(["floor"])
+        areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "trees")]
+        found._drawn = {"candidate": areas[0] + candidate, "trees": areas[1] + floor}
+        findings = found.outside_intervals(["trees"])
         assert all(finding.blocks for finding in findings)
         return [finding.sentence.split(" is ")[0].removeprefix("The click ") for finding in findings]
 
     wide = np.linspace(-0.1, 0.2, 61)
     assert outside(wide, wide) == []
-    assert outside(wide, wide + 0.2) == ["AUC of the floor", "difference from the floor"]
-    assert outside(wide + 0.2, wide + 0.2) == ["AUC of the candidate", "AUC of the floor"]
-    assert outside(wide, wide + np.linspace(-0.05, -0.01, 61)) == ["difference from the floor"]
+    assert outside(wide, wide + 0.2) == ["AUC of the trees", "difference from the trees"]
+    assert outside(wide + 0.2, wide + 0.2) == ["AUC of the candidate", "AUC of the trees"]
+    assert outside(wide, wide + np.linspace(-0.05, -0.01, 61)) == ["difference from the trees"]
     near_the_edge = np.linspace(-0.1, 0.9, 61)  # 0 is within 95 % of these draws, not within the gate's 60 %
     assert outside(near_the_edge, near_the_edge) == []
     assert outside(near_the_edge, np.zeros(61)) == []
@@ -98,11 +98,11 @@ def test_a_figure_outside_its_own_interval_blocks() -> None:
 
 def test_a_figure_at_the_edge_of_its_interval_is_inside() -> None:
     found = Differences(SPEC, "click", scored())
-    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]
+    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "trees")]
     for beyond, outside in ((0.0, False), (5e-10, False), (-5e-10, False), (2e-9, True), (-2e-9, True)):
-        found._drawn = {"candidate": np.full(9, areas[0] + beyond), "floor": np.full(9, areas[1] + beyond)}
+        found._drawn = {"candidate": np.full(9, areas[0] + beyond), "trees": np.full(9, areas[1] + beyond)}
         found._areas = {}
-        sentences = [finding.sentence for finding in found.outside_intervals(["floor"])]
+        sentences = [finding.sentence for finding in found.outside_intervals(["trees"])]
         assert len(sentences) == (2 if outside else 0)
         if outside:
             assert sentences[0] == (
@@ -115,16 +115,16 @@ def test_a_figure_at_the_edge_of_its_interval_is_inside() -> None:
 def test_every_comparison_is_reported_in_a_sentence(worse: bool) -> None:
     bound, word = (-0.2, "below") if worse else (0.0123, "not below")
     found = Given("like", bound, bound, bound)
-    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]
+    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "trees")]
     compared = (
         f"like AUC {areas[0]:.4f} against {areas[1]:.4f} of the trees: a difference of {areas[0] - areas[1]:+.4f}"
     )
-    assert found.not_worse("floor", "trees").sentence == (
+    assert found.not_worse("trees", "trees").sentence == (
         f"{compared}, at least {bound:+.4f} with 60% confidence, which is {word} the margin of -0.0100."
     )
-    assert found.not_harmed("floor", "trees").sentence == (
+    assert found.not_harmed("trees", "trees").sentence == (
         f"{compared}, at most {bound:+.4f} with 60% confidence, which is {word} the margin of -0.0500."
     )
-    assert found.above_floor().sentence == f"{compared.replace('trees', 'floor')}: {word} the floor by more than 0.02."
+    assert found.above_floor().sentence == f"{compared}: {word} the floor by more than 0.02."
     found._gate = SPEC.gate.model_copy(update={"floor_margin": 0.0})
     assert found.above_floor().sentence.endswith(f": {word} the floor.")

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import torch
 
-from models.baselines import trees
 from models.calibration import Calibration, Platt
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
@@ -15,7 +14,9 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec
 from models.time_units import HOUR
-from models.training.artifact import Model, save_model
+from models.training.artifact import Model, change_trees, load_model, save_model
+from models.trees.inputs import TreeInputs
+from models.trees.trees import TaskTrees, Trees
 from monitoring.comparison import compare_models
 from monitoring.documents import read_json
 from monitoring.errors import EvaluationError
@@ -123,7 +124,7 @@ def test_every_scorer_predicts_both_windows_in_both_states(product: FakeProduct)
         assert rows["surface"].tolist() == evaluated["surface"].tolist()
         assert (rows["time"].to_numpy() == evaluated["time"].to_numpy()).all()
         assert rows["oracle"].tolist() == pytest.approx((0.2 + 0.6 * evaluated["clicked"]).tolist())
-        for scorer in ("candidate", "champion", "floor"):
+        for scorer in ("candidate", "champion", "trees", "popularity"):
             assert rows[[f"{scorer}_click", f"{scorer}_dwell"]].stack().between(0, 1).all()
     assert predictions["label_dwell"].isna().any()
     assert not predictions["candidate_click"].equals(predictions["champion_click"])
@@ -166,19 +167,36 @@ def test_a_champion_that_was_trained_on_the_gate_window_is_left_out_and_named(
     assert "SeenError" in read_json(product.folder / "out" / "metrics.json")["champion_unusable"]
 
 
-def test_the_floor_is_fitted_on_the_rows_before_the_gate_window(
-    product: FakeProduct, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    windows: list[str] = []
-    fit = trees.fit_floor
-
-    def recorded(frame: pd.DataFrame, spec: Spec) -> object:
-        windows.extend(frame["window"].unique())
-        return fit(frame, spec)
-
-    monkeypatch.setattr(trees, "fit_floor", recorded)
+def test_a_candidate_without_trees_stands_beside_fitted_ones_and_popularity(product: FakeProduct) -> None:
     product.evaluate()
-    assert sorted(windows) == ["train", "validate"]
+    document = read_json(product.folder / "out" / "metrics.json")
+    for window in ("gate", "test"):
+        for scorer in ("trees", "popularity"):
+            ahead = document["windows"][window]["scores"][scorer]["click"]["ahead"]
+            assert list(ahead) == ["auc", "gauc", "log_loss", "ece"]
+            assert ahead["auc"]["low"] <= ahead["auc"]["by"] <= ahead["auc"]["high"]
+    assert (document["cost"], document["trees"]) == ({}, None)
+    assert "your trees" in document["standing"]["sentence"]
+    assert document["leaks"]["found"] == []
+
+
+def test_trees_are_the_floor_of_their_own_product_and_are_timed(product: FakeProduct, tmp_path: Path) -> None:
+    graph = TemporalGraph.load(product.folder / "graph")
+    save_fresh_model(graph, 0, tmp_path / "network")
+    model = load_model(tmp_path / "network")
+    columns = TreeInputs.of(model.ranker.config, model.schema, model.encoding).names
+    alone = {part: Calibration.none(model.tasks) for part in ("network", "trees")}
+    trees = Trees(dict.fromkeys(model.tasks, 1.0), columns, {task: TaskTrees("", 0.5) for task in model.tasks}, alone)
+    change_trees(tmp_path / "network", tmp_path / "product", trees, Calibration.none(model.tasks))
+    folders = (product.folder / "graph", product.folder / "set", product.folder / "tables", tmp_path / "product")
+    evaluate(product.spec, *folders, None, tmp_path / "out")
+    predictions, document = (
+        pd.read_parquet(tmp_path / "out" / "predictions.parquet"),
+        read_json(tmp_path / "out" / "metrics.json"),
+    )
+    np.testing.assert_array_equal(predictions["candidate_click"], predictions["trees_click"])
+    assert document["cost"]["network"] > document["cost"]["trees"] > 0
+    assert document["standing"]["sentence"] == "The trees serve alone (`model.trees_weight: 1`)."
 
 
 def test_a_graph_of_other_impressions_is_refused_and_nothing_written(product: FakeProduct, tmp_path: Path) -> None:

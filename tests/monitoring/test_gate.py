@@ -23,27 +23,27 @@ def with_margin(margin: float) -> Spec:
 
 
 def test_better_than_the_champion_is_promoted() -> None:
-    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 1.0, "floor": 2.0}))
+    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 1.0, "trees": 2.0}))
     assert verdict.promoted
     assert verdict.reference == "champion"
     assert verdict.metrics["difference"]["low"] > 0
 
 
 def test_without_a_champion_the_floor_is_the_reference() -> None:
-    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 1.0}))
+    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 1.0}))
     assert verdict.promoted
-    assert verdict.reference == "floor"
+    assert verdict.reference == "trees"
 
 
 def test_clearly_worse_is_held_with_figures() -> None:
-    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 2.0, "champion": 0.3, "floor": 1.0}))
+    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 2.0, "champion": 0.3, "trees": 1.0}))
     assert verdict.decision == "hold"
     assert f"{verdict.metrics['candidate']['auc']:.4f}" in verdict.reasons[0]
     assert "below the margin of -0.0100" in verdict.reasons[0]
 
 
 def test_slightly_worse_within_the_margin_needs_enough_data() -> None:
-    noise = {"candidate": 0.55, "champion": 0.5, "floor": 2.0}
+    noise = {"candidate": 0.55, "champion": 0.5, "trees": 2.0}
     enough = judge(with_margin(0.02), fake_predictions(SPEC, rows=12_000, members=2000, noise=noise))
     little = judge(with_margin(0.02), fake_predictions(SPEC, rows=150, members=60, noise=noise, seed=3))
     assert enough.metrics["difference"]["auc"] < 0
@@ -64,7 +64,7 @@ def test_missing_probabilities_hold() -> None:
     predictions.loc[3, "candidate_click"] = np.nan
     verdict = judge(SPEC, predictions)
     assert verdict.decision == "hold"
-    assert verdict.reasons == ["The candidate's click probability is missing or infinite in 1 of 500 rows."]
+    assert verdict.reasons == ["The click probability of the candidate is missing or infinite in 1 of 500 rows."]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_missing_probabilities_hold() -> None:
     [
         ("candidate_click", 0.25, "0.2500 in every row"),
         ("candidate_click", 1.5, "outside 0 to 1 in 500 of 500"),
-        ("floor_click", np.inf, "The floor's click probability is missing or infinite"),
+        ("trees_click", np.inf, "The click probability of the trees is missing or infinite"),
         ("label_click", 1.0, "0 negative click labels"),
         ("label_click", 0.0, "0 positive click labels"),
         ("label_click", np.nan, "0 rows with a click label"),
@@ -110,8 +110,18 @@ def test_a_folder_is_judged_and_an_unusable_champion_named(tmp_path) -> None:
     write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC))
     write_json(tmp_path / "metrics.json", {"champion_version": "2", "champion_unusable": "ValueError: other schema"})
     verdict = judge_folder(SPEC, tmp_path)
-    assert (verdict.reference, verdict.versions) == ("floor", {})
+    assert (verdict.reference, verdict.versions) == ("trees", {})
     assert "other schema" in verdict.reasons[-1]
+
+
+def test_a_column_that_probably_knows_the_outcome_holds_the_folder_s_candidate(tmp_path) -> None:
+    write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 2.0}))
+    write_json(tmp_path / "metrics.json", {"leaks": {"found": []}})
+    assert judge_folder(SPEC, tmp_path).promoted
+    write_json(tmp_path / "metrics.json", {"leaks": {"found": [{"sentence": "The column session_events leaks."}]}})
+    verdict = judge_folder(SPEC, tmp_path)
+    assert not verdict.promoted
+    assert verdict.reasons[0] == "The column session_events leaks."
 
 
 @settings(max_examples=15, deadline=None)
@@ -130,7 +140,7 @@ def test_the_verdict_is_deterministic_and_does_not_depend_on_the_order_of_rows(s
 @given(seed=st.integers(0, 1000))
 def test_a_model_against_itself_loses_nothing(seed: int) -> None:
     predictions = fake_predictions(SPEC, rows=200, members=40, seed=seed)
-    same = pd.DataFrame(predictions).assign(floor_click=predictions["candidate_click"])
+    same = pd.DataFrame(predictions).assign(trees_click=predictions["candidate_click"])
     verdict = judge(with_margin(0.0), same)
     assert verdict.promoted
     assert verdict.metrics["difference"] == {"auc": 0.0, "low": 0.0, "high": 0.0}
@@ -138,11 +148,11 @@ def test_a_model_against_itself_loses_nothing(seed: int) -> None:
 
 def calibrated(rows: int = 6000) -> pd.DataFrame:
     """A good candidate beside champion and floor, calibrated on both tasks."""
-    predictions = fake_predictions(SPEC, rows=rows, noise={"candidate": 0.2, "champion": 0.2, "floor": 1.5})
+    predictions = fake_predictions(SPEC, rows=rows, noise={"candidate": 0.2, "champion": 0.2, "trees": 1.5})
     generator = np.random.default_rng(1)
     likely = generator.beta(2, 4, len(predictions))
     liked = np.where(predictions["label_click"] == 1, generator.random(len(predictions)) < likely, np.nan)
-    return predictions.assign(label_like=liked, candidate_like=likely, champion_like=likely, floor_like=likely**0.9)
+    return predictions.assign(label_like=liked, candidate_like=likely, champion_like=likely, trees_like=likely**0.9)
 
 
 CLICK, LIKE = "candidate_click", "candidate_like"
@@ -184,7 +194,7 @@ def test_a_mean_ratio_is_checked_where_few_labels_are_positive() -> None:
     generator, predictions = np.random.default_rng(0), calibrated()
     likely = generator.uniform(0.02, 0.06, len(predictions))
     rare = {"label_like": (generator.random(len(predictions)) < likely).astype(float), "champion_like": likely}
-    predictions = predictions.assign(**rare, floor_like=likely)
+    predictions = predictions.assign(**rare, trees_like=likely)
     inside = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
     assert predictions.loc[inside, "label_like"].sum() >= 10
     assert judge(SPEC, predictions.assign(candidate_like=likely)).promoted
@@ -203,7 +213,7 @@ def test_calibration_of_another_task_is_compared_with_the_best_reference() -> No
 
 def test_a_low_confidence_puts_no_figure_outside_of_its_interval() -> None:
     spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update={"confidence": 0.51})})
-    verdict = judge(spec, fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 1.0, "floor": 2.0}))
+    verdict = judge(spec, fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 1.0, "trees": 2.0}))
     assert not [reason for reason in verdict.reasons if "its own interval" in reason]
 
 
@@ -215,7 +225,7 @@ def test_small_windows_do_not_hold_by_chance(rows: int, seed: int) -> None:
     predictions["label_like"] = (generator.random(len(predictions)) < 0.01).astype(float)
     predictions["candidate_like"] = generator.uniform(0.005, 0.015, len(predictions))
     for task in SPEC.tasks:
-        predictions[f"floor_{task}"] = predictions[f"candidate_{task}"]
+        predictions[f"trees_{task}"] = predictions[f"candidate_{task}"]
     verdict = judge(with_margin(0.2), predictions)
     assert verdict.promoted, verdict.reasons
     assert any("like was not compared" in reason for reason in verdict.reasons)
@@ -242,14 +252,14 @@ def test_a_figure_outside_of_its_own_interval_holds(monkeypatch: pytest.MonkeyPa
 
 
 def test_it_is_not_below_the_floor_and_not_worse_than_an_earlier_version() -> None:
-    noise = {"candidate": 0.8, "champion": 1.2, "version_3": 0.4, "floor": 2.0}
+    noise = {"candidate": 0.8, "champion": 1.2, "version_3": 0.4, "trees": 2.0}
     verdict = judge(SPEC, fake_predictions(SPEC, noise=noise), {"champion": "4"}, "3")
     assert verdict.best == "3"
     assert not verdict.promoted
     assert "of the version 3" in verdict.reasons[0]
     better = judge(SPEC, fake_predictions(SPEC, noise={**noise, "candidate": 0.05}), {"champion": "4"}, "3")
     assert (better.promoted, better.best) == (True, None)
-    below = judge(SPEC, fake_predictions(SPEC, noise={**noise, "version_3": 1.2, "floor": 0.5}), {"champion": "4"})
+    below = judge(SPEC, fake_predictions(SPEC, noise={**noise, "version_3": 1.2, "trees": 0.5}), {"champion": "4"})
     assert "below the floor" in below.reasons[0]
     broken = fake_predictions(SPEC, noise={**noise, "candidate": 0.1}).assign(version_3_click=np.nan)
     assert any("was not compared" in reason for reason in judge(SPEC, broken).reasons)

@@ -51,7 +51,7 @@ def test_it_needs_a_hundred_rows_ten_labels_of_a_class_and_ten_members(
 
 def test_the_champion_is_the_best_version_until_one_is_better_beyond_chance() -> None:
     """The champion differs from the candidate on one member's rows alone, which many draws do not hold."""
-    noise = {"candidate": 0.5, "version_3": 1.5, "floor": 2.0}
+    noise = {"candidate": 0.5, "version_3": 1.5, "trees": 2.0}
     predictions = fake_predictions(SPEC, noise=noise)
     one = predictions["member"] == 0
     candidate = predictions["candidate_click"]
@@ -63,7 +63,7 @@ def test_the_champion_is_the_best_version_until_one_is_better_beyond_chance() ->
 
 @pytest.mark.parametrize("missing", [None, "9"])
 def test_without_a_known_best_version_it_is_the_one_of_the_highest_auc(missing: str | None) -> None:
-    noise = {"candidate": 1.0, "champion": 1.5, "version_3": 0.3, "version_2": 2.0, "floor": 3.0}
+    noise = {"candidate": 1.0, "champion": 1.5, "version_3": 0.3, "version_2": 2.0, "trees": 3.0}
     assert judged(fake_predictions(SPEC, noise=noise), "", missing).best == "3"
 
 
@@ -75,11 +75,11 @@ def test_a_probability_outside_0_to_1_holds(value: float) -> None:
     assert "in 1 of 500 rows" in reason
 
 
-@pytest.mark.parametrize("worse", ["champion", "floor", "version_3"])
+@pytest.mark.parametrize("worse", ["champion", "trees", "version_3"])
 def test_another_task_is_compared_with_champion_floor_and_earlier_versions(worse: str) -> None:
     """One of the three is better than the candidate on likes."""
-    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "version_3": 0.5, "floor": 2.0})
-    like = {"candidate": 1.0, "champion": 1.0, "version_3": 1.0, "floor": 1.0}
+    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "version_3": 0.5, "trees": 2.0})
+    like = {"candidate": 1.0, "champion": 1.0, "version_3": 1.0, "trees": 1.0}
     wide = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
     assert judged(with_likes(predictions, **like), **wide).promoted
     verdict = judged(with_likes(predictions, **{**like, worse: 0.05}), **wide)
@@ -90,18 +90,18 @@ def test_another_task_is_compared_with_champion_floor_and_earlier_versions(worse
 def test_calibration_of_another_task_is_compared_with_earlier_versions_as_well() -> None:
     """Only the earlier version is calibrated on likes."""
     predictions = with_likes(
-        fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "version_3": 0.5, "floor": 2.0}),
-        **dict.fromkeys(("candidate", "champion", "version_3", "floor"), 0.1),
+        fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "version_3": 0.5, "trees": 2.0}),
+        **dict.fromkeys(("candidate", "champion", "version_3", "trees"), 0.1),
     )
-    off = {f"{scorer}_like": predictions["candidate_like"] ** 0.5 for scorer in ("candidate", "champion", "floor")}
+    off = {f"{scorer}_like": predictions["candidate_like"] ** 0.5 for scorer in ("candidate", "champion", "trees")}
     wide = {"mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
     assert "like calibration" in judged(predictions.assign(**off), **wide).reasons[0]
-    assert judged(predictions.assign(**off, version_3_like=off["floor_like"]), **wide).promoted
+    assert judged(predictions.assign(**off, version_3_like=off["trees_like"]), **wide).promoted
 
 
 @pytest.mark.parametrize(("negatives", "compared"), [(29, False), (30, True)])
 def test_another_task_is_compared_with_thirty_labels_of_each_class(negatives: int, compared: bool) -> None:
-    predictions = with_likes(fake_predictions(SPEC, rows=1000), candidate=1.0, floor=0.05)
+    predictions = with_likes(fake_predictions(SPEC, rows=1000), candidate=1.0, trees=0.05)
     count = np.arange(len(predictions)) % 1000
     for likes in (count >= negatives, count < negatives):
         reasons = judged(predictions.assign(label_like=likes.astype(float))).reasons
@@ -116,18 +116,18 @@ def test_what_blocks_on_another_task_is_reported_beside_what_keeps_the_primary_o
     assert "like" in reasons[1]
 
 
-NOISE = {"candidate": 0.3, "champion": 0.5, "version_3": 0.6, "floor": 2.0}
+NOISE = {"candidate": 0.3, "champion": 0.5, "version_3": 0.6, "trees": 2.0}
 WIDE: dict[str, Any] = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
 
 
 def test_each_reference_is_named_once_where_nothing_blocks() -> None:
     reasons = judged(fake_predictions(SPEC, noise=NOISE), **WIDE).reasons
     assert "of the champion" in reasons[0]
-    assert reasons[1].endswith("not below the floor.")
+    assert reasons[1].endswith("not below the floor by more than 0.005.")
     assert reasons[2] == "Not worse by more than the margin than version 3 either."
-    assert sum("of the floor" in reason for reason in reasons if reason.startswith("click AUC")) == 1
+    assert sum("of the trees" in reason for reason in reasons if reason.startswith("click AUC")) == 1
     assert sum(reason.startswith("like AUC") for reason in reasons) == 1
-    first = judged(fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 2.0}), **WIDE).reasons
+    first = judged(fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 2.0}), **WIDE).reasons
     assert sum(reason.startswith("click AUC") for reason in first) == 1
     assert not any("either" in reason for reason in first)
 
@@ -142,18 +142,18 @@ def test_figures_are_kept_of_every_scorer() -> None:
 
 def test_a_broken_floor_or_version_holds_nothing_beside_a_champion() -> None:
     predictions = with_likes(fake_predictions(SPEC, noise=NOISE), **dict.fromkeys(NOISE, 0.1))
-    for scorer, name in (("floor", "floor"), ("version_3", "version 3")):
+    for scorer, name in (("trees", "trees"), ("version_3", "version 3")):
         broken = predictions.assign(**{f"{scorer}_click": np.nan, f"{scorer}_like": np.nan})
         verdict = judged(broken, **WIDE)
         assert verdict.promoted
-        assert (verdict.metrics["floor"] is None) is (scorer == "floor")
-        assert any(f"The {name}" in reason and "not compared" in reason for reason in verdict.reasons)
+        assert (verdict.metrics["floor"] is None) is (scorer == "trees")
+        assert any(name in reason and "not compared" in reason for reason in verdict.reasons)
 
 
 def test_the_floors_own_interval_counts_beside_a_champion(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "floor": 2.0})
+    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "trees": 2.0})
     here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
-    floor, drawn = predictions.loc[here, "floor_click"].to_numpy(), UserBootstrap.draws
+    floor, drawn = predictions.loc[here, "trees_click"].to_numpy(), UserBootstrap.draws
 
     def draws(self: UserBootstrap, metric: Any, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return drawn(self, metric, labels, scores) + (0.3 if np.array_equal(scores, floor) else 0.0)
@@ -161,8 +161,8 @@ def test_the_floors_own_interval_counts_beside_a_champion(monkeypatch: pytest.Mo
     monkeypatch.setattr(UserBootstrap, "draws", draws)
     outside = [reason for reason in judged(predictions, **WIDE).reasons if "its own interval" in reason]
     assert [reason.split(" is ")[0] for reason in outside] == [
-        "The click AUC of the floor",
-        "The click difference from the floor",
+        "The click AUC of the trees",
+        "The click difference from the trees",
     ]
 
 
@@ -192,7 +192,7 @@ def test_calibration_of_another_task_needs_a_hundred_rows_and_ten_members(
 
 @pytest.mark.parametrize(("members", "compared"), [(9, False), (10, True)])
 def test_another_task_is_compared_with_ten_members(members: int, compared: bool) -> None:
-    predictions = with_likes(fake_predictions(SPEC, rows=1000), candidate=1.0, floor=1.0)
+    predictions = with_likes(fake_predictions(SPEC, rows=1000), candidate=1.0, trees=1.0)
     predictions["member"] = np.arange(len(predictions)) % members
     assert ("candidate" in judged(predictions).metrics["tasks"]["like"]) is compared
 
@@ -209,6 +209,6 @@ def test_one_row_is_not_called_constant_and_two_are() -> None:
     assert constant in judged(predictions).reasons
     assert constant not in judged(predictions.drop_duplicates(["window", "state"])).reasons
     outside = judged(fake_predictions(SPEC, rows=500).assign(candidate_click=1.5)).reasons
-    assert [reason for reason in outside if reason.startswith("The candidate's click")] == [
-        "The candidate's click probability is outside 0 to 1 in 500 of 500 rows."
+    assert [reason for reason in outside if reason.startswith("The click probability")] == [
+        "The click probability of the candidate is outside 0 to 1 in 500 of 500 rows."
     ]

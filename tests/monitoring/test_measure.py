@@ -14,13 +14,13 @@ SPEC = small_spec()
 
 
 def test_metrics_come_by_window_scorer_and_task() -> None:
-    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.6, "floor": 1.0})
+    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.6, "trees": 1.0})
     found = measure(SPEC, predictions)
     scores = found["windows"]["test"]["scores"]
-    assert list(scores) == ["candidate", "champion", "floor", "oracle"]
+    assert list(scores) == ["candidate", "trees", "champion", "oracle"]
     click = scores["candidate"]["click"]
     assert click["auc_low"] < click["auc"] < click["auc_high"]
-    assert scores["floor"]["click"]["way"] < click["way"] < 1
+    assert scores["trees"]["click"]["way"] < click["way"] < 1
     assert scores["oracle"]["click"]["way"] == 1
     assert "like" not in scores["oracle"]
     assert scores["candidate"]["like"]["rows"] < click["rows"]

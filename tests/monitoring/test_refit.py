@@ -99,7 +99,7 @@ def test_missing_probabilities_of_any_row_block() -> None:
     frame.loc[0, "candidate_like"] = np.nan
     found = compare(SPEC, frame)
     assert not found.serves
-    assert "candidate's like probability is missing or infinite in 1 of 3000 rows" in found.reasons[1]
+    assert "like probability of the candidate is missing or infinite in 1 of 3000 rows" in found.reasons[1]
 
 
 def test_a_missing_column_is_named() -> None:
@@ -115,7 +115,7 @@ def test_a_refit_that_could_not_be_trained_does_not_serve() -> None:
 
 
 def test_the_check_is_part_of_the_verdict(tmp_path: Path) -> None:
-    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 1.0}))
+    verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 1.0}))
     found = compare(SPEC, last_day(BEST))
     write_json(tmp_path / "check", found.to_json())
     together, serves = with_check(verdict, tmp_path / "check")

@@ -26,7 +26,7 @@ CURL = "curl -s http://127.0.0.1:8080/v1/models/small:predict -d '{\"instances\"
 def whole(tmp_path_factory) -> LedgerRecord:
     """The record of a run in which everything went well."""
     folder = tmp_path_factory.mktemp("whole")
-    predictions = fake_predictions(SPEC, rows=1000, noise={"candidate": 0.3, "champion": 0.6, "floor": 1.5})
+    predictions = fake_predictions(SPEC, rows=1000, noise={"candidate": 0.3, "champion": 0.6, "trees": 1.5})
     drift = {
         "status": "stable",
         "share": 0.5,
@@ -96,7 +96,7 @@ def test_a_whole_run_shows_everything_and_loads_nothing(whole: LedgerRecord, tmp
     assert page.references.count("drift.html") == 2
     assert (tmp_path / "drift.html").read_text(encoding="utf-8") == "<p>Evidently</p>"
     assert page.tags.count("svg") == 6  # ROC, calibration, surfaces, two curves, days
-    for words in ("Test window", "Gate window", "oracle", "champion", "floor", "hour", "attempt 2", "ab" * 32):
+    for words in ("Test window", "Gate window", "oracle", "champion", "trees", "hour", "attempt 2", "ab" * 32):
         assert words in page.text
 
 
@@ -108,16 +108,27 @@ def test_a_canary_is_no_champion_yet(whole: LedgerRecord, tmp_path: Path) -> Non
     assert "Promoted" not in page.text
 
 
-def test_a_run_with_trees_says_what_each_part_is_worth_and_its_weight(tmp_path: Path) -> None:
-    noise = {"candidate": 0.3, "network": 0.6, "trees": 1.5, "floor": 1.5}
-    predictions = fake_predictions(SPEC, rows=1000, noise=noise)
-    metrics = {**measure(SPEC, predictions), "champion_unusable": None, "trees": {"click": 0.35, "like": 0.5}}
+def test_the_candidate_stands_beside_the_floor_on_page_and_terminal(tmp_path: Path) -> None:
+    noise = {"candidate": 0.3, "network": 0.6, "trees": 1.5, "popularity": 3.0}
+    metrics = measure(SPEC, fake_predictions(SPEC, rows=1000, noise=noise)) | {"trees": {"click": 0.35, "like": 0.5}}
+    metrics["standing"] = {"sentence": "Better than your trees.", "recommendation": "Serve on."}
+    metrics["leaks"] = {"found": [{"sentence": "The column x leaks."}], "released": ["y"], "columns": 7, "notes": ["z"]}
     record = replace(EMPTY, artifacts={"metrics.json": write_json(tmp_path / "metrics.json", metrics)})
     text = written(record, tmp_path).text
     assert "click: the weight of the trees is 0.35." in text
-    assert "like: the weight of the trees is 0.5." in text
-    for part in ("network", "trees"):
-        assert re.search(rf"click: the AUC of both is 0\.\d+ \[0\.\d+, 0\.\d+\] above that of the {part} alone\.", text)
+    for words in (
+        "Better than your trees.",
+        "Serve on.",
+        "popularity",
+        "The column x leaks.",
+        "7 columns",
+        "spec: y",
+        "z",
+    ):
+        assert words in text
+    assert len(re.findall(r"[+-]0\.\d{4} \[[+-]0\.\d{4}, [+-]0\.\d{4}\]", text)) == 2 * 2 * 3 * 4
+    lines = summary_lines(record, "here")
+    assert lines[lines.index("Better than your trees.") + 1] == "Serve on."
 
 
 def test_a_run_that_failed_at_its_first_step_says_so_in_every_section(tmp_path: Path) -> None:
@@ -125,7 +136,7 @@ def test_a_run_that_failed_at_its_first_step_says_so_in_every_section(tmp_path: 
     page = written(failed, tmp_path)
     assert "Stopped: the step “ingest” failed" in page.text
     assert page.text.count("SourceError: column <b>time</b> & more") == 2
-    assert page.text.count("Nothing yet") == 7
+    assert page.text.count("Nothing yet") == 8
     assert "No endpoint was started" in page.text
 
 

@@ -1,6 +1,6 @@
 """``python -m benchmarks.studies.online``: an A/B test in a simulated network whose members answer.
 
-Arms: cross-domain, single-domain, the gate's floor, vectors refreshed every week, a version left alone. Runs that were
+Arms: cross-domain, single-domain, trees on counters, vectors refreshed every week, a version left alone. Runs that were
 ended go on where they were.
 """
 

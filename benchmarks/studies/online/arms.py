@@ -31,7 +31,7 @@ class Arm:
 ARMS = (
     Arm("cross", "all domains, trained every week, vectors of the day"),
     Arm("single", "the home domain's edges alone, otherwise the same", kind="single"),
-    Arm("floor", "the gate's floor: trees on counters, trained every week", kind="floor"),
+    Arm("floor", "trees on counters, trained every week", kind="floor"),
     Arm("weekly vectors", "all domains, trained every week, vectors as old as the model", refreshed_every=7),
     Arm("left alone", "all domains, trained once, vectors of the day", trained_every=None),
 )

@@ -27,7 +27,7 @@ _ABOUT = (
     "member is shown what their own arm chooses. Realized CTR is what the members of an arm did, so it has fewer "
     "sessions, other members and the noise of clicks. All arms learn from everything that was shown. Counters know "
     "the impressions up to the day's midnight, their windows end at the session; an arm's vectors are as old as it "
-    "says, and a notification that came after they were made is cold. The floor is the gate's own, whose training "
+    "says, and a notification that came after they were made is cold. The floor is trees on counters, whose training "
     "ends where validation begins: four days before those that the ranker is finally trained on. The intervals are "
     "those of members: another world or another training of the models is not in them. Simulated: a lift says how "
     "much a part matters in this world, not what it is worth in a product. (arXiv 2506.12700 reports +0.62 % CTR "

@@ -194,6 +194,19 @@ def test_trees_count_with_their_weight_in_slates_of_any_size(scorer: Scorer, tmp
     assert product.encoder == scorer.encoder
 
 
+def test_trees_that_serve_alone_are_scored_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_trees()
+    assert model.trees is not None
+    trees = replace(model.trees, weights=dict.fromkeys(model.tasks, 1.0))
+    product = Scorer(save_model(replace(model, trees=trees), tmp_path / "model"))
+    monkeypatch.setattr(product, "_decode", None)  # the network would fail
+    slates = [inputs(2, [0, 4, -1, 7]), inputs(3, [5])]
+    columns = TreeInputs.of(model.ranker.config, model.schema, model.encoding)
+    for slate, logits in zip(slates, product.logits_many(slates), strict=True):
+        alone = trees.logits(columns.values(product.arguments([slate]))[0]).astype(np.float32)
+        np.testing.assert_array_equal(logits, alone)
+
+
 def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
     folder = save_model(shared_model(), tmp_path / "model")
     (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A statistical screen for columns that know the outcome: what no declared name gives away."""
