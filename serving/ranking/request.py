@@ -8,14 +8,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from models import clock
 from models.float32 import survives
-from models.spec import Node, Spec
+from models.spec import Spec
 from models.time_units import SECOND, microseconds
 from serving.errors import RequestError
+from serving.ranking.keys import Key, has_text_keys, items_type, member_type
 from serving.settings.limits import Limits
 from serving.validation import StrictModel, first_error
 
-Key = int | str
-_INT64 = 2**63
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -38,6 +37,8 @@ class RankingRequest:
     context: dict[str, float | str] = field(default_factory=dict)
     explain: bool = False
     """Whether the response should include reasons for each score."""
+    text_keys: bool = False
+    """Whether the response should write integer keys as text, as the request did (``serving.ranking.keys``)."""
 
 
 class RequestParser:
@@ -46,6 +47,7 @@ class RequestParser:
     def __init__(self, spec: Spec, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._context = list(spec.impressions.context)
+        self._integers = {role: spec.nodes[column.node].key_type == "int" for role, column in spec.node_columns()}
         instance = _instance_model(spec, self.limits)
         self._instance = instance
         instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
@@ -61,7 +63,8 @@ class RequestParser:
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
         moment = clock.now() if now is None else now
-        requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+        pairs = zip(checked.instances, document["instances"], strict=True)  # type: ignore[attr-defined, index]
+        requests = [self._request(instance, given, moment) for instance, given in pairs]
         self._check_explained(requests)
         return requests
 
@@ -71,7 +74,7 @@ class RequestParser:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
-        request = self._request(checked, clock.now() if now is None else now)
+        request = self._request(checked, instance, clock.now() if now is None else now)
         self._check_explained([request])
         return request
 
@@ -80,7 +83,8 @@ class RequestParser:
         if found > self.limits.explained:
             raise RequestError(f"explain: expected at most {self.limits.explained} items to explain; found {found}")
 
-    def _request(self, instance: Any, now: int) -> RankingRequest:
+    def _request(self, instance: Any, document: Any, now: int) -> RankingRequest:
+        """The request of a checked instance; ``document``: the instance as it came."""
         given = instance.context
         columns = {name: getattr(given, f"context_{name}") for name in self._context}
         return RankingRequest(
@@ -90,6 +94,7 @@ class RequestParser:
             time=now if given.time is None else microseconds(given.time),
             context={name: value for name, value in columns.items() if value is not None},
             explain=instance.explain,
+            text_keys=has_text_keys(document, self._integers),
         )
 
 
@@ -108,17 +113,10 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
     context = create_model("Context", __base__=StrictModel, surface=(surfaces, ...), time=(moment, None), **columns)
-    item = _key(spec.nodes[spec.impressions.item.node], limits)
-    items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
-    member = _key(spec.nodes[spec.impressions.member.node], limits)
+    items = Annotated[items_type(spec.nodes[spec.impressions.item.node], limits), AfterValidator(_each_once)]
+    member = member_type(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
     return create_model("Instance", __base__=StrictModel, **fields, explain=(bool, False))
-
-
-def _key(node: Node, limits: Limits) -> Any:
-    if node.key_type == "int":
-        return Annotated[int, Field(ge=-_INT64, lt=_INT64)]
-    return Annotated[str, Field(min_length=1, max_length=limits.text)]
 
 
 def _moment(value: object) -> datetime | None:

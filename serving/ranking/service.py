@@ -10,8 +10,9 @@ import numpy as np
 from models.spec import Spec
 from models.spec.serving import Serving
 from serving.ranking.explain import Explainer
+from serving.ranking.keys import Key
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
-from serving.ranking.request import Key, RankingRequest
+from serving.ranking.request import RankingRequest
 from serving.ranking.rules import POPULARITY, RuleResult, apply_rules
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.slate import NOTHING_FOREIGN, ForeignVectors, Reasons, Slate, SlateIds, is_column
@@ -187,6 +188,7 @@ class RankingService:
             adjustments=[result.adjustments[place] for place in places],
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in read.items()},
+            text_keys=request.text_keys,
             **vars(facts),
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.impression_ids import impression_ids, slate_id
 from models.time_units import iso
-from serving.ranking.request import Key
+from serving.ranking.keys import Key
 from serving.ranking.rules import Adjustments
 from serving.ranking.staleness import NOTHING_STALE, Staleness
 
@@ -85,6 +85,12 @@ class Slate:
     """Seconds from the request's arrival until the slate was ranked; None where nobody measured."""
     reasons: Reasons | None = None
     """What changed each score most, where the request asked for reasons."""
+    text_keys: bool = False
+    """Whether a response writes integer keys as text, as the request did."""
+
+    def item_keys(self) -> list[Key]:
+        """The items as a response writes them."""
+        return [*map(str, self.items)] if self.text_keys else self.items
 
     def impressions(self) -> list[str]:
         """The ids of the impressions, by candidate (``models.impression_ids``)."""
@@ -94,7 +100,7 @@ class Slate:
         """Return one prediction of the v1 protocol."""
         tasks = list(self.probabilities)
         columns = (
-            self.items,
+            self.item_keys(),
             self.impressions(),
             self.scores.tolist(),
             self.propensities.tolist(),
@@ -122,7 +128,7 @@ class Slate:
             candidate["reasons"] = reasons
         return {
             "request_id": self.ids.request,
-            "member": self.member,
+            "member": str(self.member) if self.text_keys else self.member,
             "model_version": self.model_version,
             "member_cold": self.member_cold,
             "fallback": self.fallback,

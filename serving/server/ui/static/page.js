@@ -72,24 +72,16 @@ function fill() {
   at("request").requestSubmit();
 }
 
-function key(role, text) {
-  if (offered.keys[role] !== "int") return text;
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-    throw new Error(`${role}: expected a whole number below 2^53; found ${text}`);
-  }
-  return Number(text);
-}
-
+// Keys are text in both directions: a number above 2^53 would become another key here.
 function instance() {
-  const lines = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
+  const items = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const context = { surface: at("surface").value };
   if (at("time").value.trim()) context.time = at("time").value.trim();
   for (const { name, kind } of offered.context) {
     const text = at(`context-${name}`).value.trim();
     if (text) context[name] = kind === "number" ? Number(text) : text;
   }
-  const items = lines.map((line) => key("item", line));
-  return { member: key("member", at("member").value.trim()), items, context, explain: items.length <= offered.most };
+  return { member: at("member").value.trim(), items, context, explain: items.length <= offered.most };
 }
 
 async function rank(event) {
@@ -144,7 +136,7 @@ const families = [
 ];
 
 function shown(candidate, place, now) {
-  const head = made("div", "", made("span", "node", offered.item_node), made("span", "item", String(candidate.item)));
+  const head = made("div", "", made("span", "node", offered.item_node), made("span", "item", candidate.item));
   for (const [name, title] of Object.entries(flags)) {
     if (candidate[name]) head.append(Object.assign(made("span", "flag", name), { title }));
   }
