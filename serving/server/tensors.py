@@ -2,7 +2,8 @@
 
 Inputs, one ranking request per call: ``member`` [1], ``items`` [n], ``surface`` [1], and optionally ``time`` [1], the
 spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES, as in the spec, and integer keys may be
-BYTES too (their digits; then the output is); numbers FP64, FP32 or INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
+BYTES too (their digits; then the output is); numbers FP64, FP32 or INT64; the rest BYTES. Outputs in ranked order:
+``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
 ``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES
 (ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON list),
 ``model_version`` [1] BYTES, and if ``explain`` is true ``reasons`` [n] BYTES (JSON each).
