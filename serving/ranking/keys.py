@@ -4,20 +4,17 @@ JavaScript, and whatever else reads JSON's numbers as doubles, turns an integer 
 sign. Who sends one key of an instance as text gets all of its integer keys as text, and never has to read a number.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
+from models.integer_text import LEAST, MOST, integer_of
 from models.spec import Node
 from serving.settings.limits import Limits
 
 Key = int | str
-_LEAST, _BEYOND = -(2**63), 2**63
-_DIGITS = re.compile(r"0|-?[1-9][0-9]{0,18}")
-"""One spelling of each key, so that two texts never are one key: no zero in front, no plus sign, no space."""
 
 
 class _Expected:
@@ -32,9 +29,8 @@ class _Expected:
 
 def _whole(value: object) -> object:
     """The number that a text writes; anything else as it is, for the number's own check to refuse."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value) and _LEAST <= int(value) < _BEYOND:
-        return int(value)
-    return value
+    found = integer_of(value) if isinstance(value, str) else None
+    return value if found is None else found
 
 
 def _whole_items(values: object) -> object:
@@ -69,4 +65,4 @@ def _text(limits: Limits) -> Any:
 
 
 def _number() -> Any:
-    return Annotated[int, Field(ge=_LEAST, lt=_BEYOND), _Expected()]
+    return Annotated[int, Field(ge=LEAST, le=MOST), _Expected()]
