@@ -27,7 +27,10 @@ def slate(member: int, *items: int, number: int = 0) -> Slate:
         capped=places > 0,
         scores=0.5 / (places + 2),
         propensities=1 / (places + 1),
-        adjustments=[[], [{"rule": "seen_discount", "factor": 0.5}]][: len(items)],
+        adjustments=[
+            [],
+            [{"rule": "seen_discount", "factor": 0.5, "action": "clicked", "time": "2026-01-06T12:00:00+00:00"}],
+        ][: len(items)],
         probabilities={"click": 1 / (places + 2), "dwell": np.full(len(items), 0.5)},
         features={"count": np.where(places, np.nan, 3.0).astype(np.float32), "device": "phone", "absent": None},
         foreign=NOTHING_FOREIGN,

@@ -221,6 +221,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     ]
     slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
     slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
+    slate[0]["adjustments"][-1] |= {"action": MARKUP, "time": "2026-01-01T00:00:00Z"}  # type: ignore[index]
     response = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
     response["stale"] = ["member_vectors", MARKUP]
     offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}

@@ -140,7 +140,7 @@ function shown(candidate, place, now) {
   for (const [name, title] of Object.entries(flags)) {
     if (candidate[name]) head.append(Object.assign(made("span", "flag", name), { title }));
   }
-  for (const [name, title] of candidate.adjustments.map(adjusted).filter(Boolean)) {
+  for (const [name, title] of candidate.adjustments.map((entry) => adjusted(entry, now)).filter(Boolean)) {
     head.append(Object.assign(made("span", "flag", name), { title }));
   }
   const chances = offered.tasks.map((task) => chance(task, candidate.probabilities[task]));
@@ -155,12 +155,12 @@ function shown(candidate, place, now) {
 }
 
 // What a rule did to the score or the place: a name, and a sentence.
-function adjusted({ rule, factor, most, share }) {
+function adjusted({ rule, factor, action, time, most, share }, now) {
   switch (rule) {
     case "frequency_cap":
       return null; // the flag "capped" says it
     case "seen_discount":
-      return [`seen × ${factor}`, `The member has acted on it before: its score is ${offered.primary} times ${factor}`];
+      return [`seen × ${factor}`, `The member's ${action}, ${age(time, now)} before: the score is ${offered.primary} times ${factor}`];
     case "diversity":
       return ["diversity", `${most} items of its creator rank higher: it follows after all items without this mark`];
     case "explore":
