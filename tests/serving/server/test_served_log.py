@@ -18,7 +18,7 @@ from serving.ranking.staleness import Staleness
 from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from tests.serving.running import wait_until
-from tests.serving.server.slates import CALL, served, slate
+from tests.serving.server.slates import CALL, SEEN, served, slate
 
 
 def test_an_impression_is_a_line(tmp_path: Path) -> None:
@@ -42,9 +42,7 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
         **once,
         **{"rank": 1, "impression": f"{CALL}/0/1", "item": 9, "cold": True, "capped": True, "score": 0.5 / 3},
         "propensity": 0.5,
-        "adjustments": [
-            {"rule": "seen_discount", "factor": 0.5, "action": "clicked", "time": "2026-01-06T12:00:00+00:00"}
-        ],
+        "adjustments": [SEEN],
         "probabilities": {"click": 1 / 3, "dwell": 0.5},
         "features": {"count": None, "device": "phone", "absent": None},
     }
@@ -81,7 +79,7 @@ def test_served_slates_are_read_back(tmp_path: Path) -> None:
     assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
     assert list(frame["adjustments"]) == [
         [],
-        [{"rule": "seen_discount", "factor": 0.5, "action": "clicked", "time": "2026-01-06T12:00:00+00:00"}],
+        [SEEN],
         [],
     ]
     assert set(frame["as_of"]) == {1_699_999_999_999_999}
