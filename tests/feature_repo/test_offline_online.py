@@ -286,9 +286,11 @@ def _tables(history: History) -> dict[str, pa.Table]:
         for row, (member, time) in enumerate(history.recent)
     ]
     posts = [
-        {"post_id": post, "valid_from": ORIGIN + time, "topic": topic, "title": post, "embedding": [row, -0.0, 1e-30]}
+        {"post_id": post, "valid_from": ORIGIN + time, "topic": topic,
+         "title": (post, "", None, "ü\n東")[row % 4],  # missing is not empty
+         "embedding": [row, -0.0, 1e-30]}
         for row, (post, time, topic) in enumerate(history.posts)
-    ]
+    ]  # fmt: skip
     shown = [
         {"impression_id": row, "time": ORIGIN + time, "settled_time": ORIGIN + time + wait, "member": member,
          "post_id": post, "surface": surface, "place": 0, "device": "web", "click": click}
