@@ -1,14 +1,32 @@
-"""What a run of the monitors leaves to look at, beside the verdicts: page, report, metrics."""
+"""What a run of the monitors needs of its step, and what it leaves to look at beside the verdicts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.step import Step
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from monitoring.node_drift import Retrieve
     from monitoring.watch import Watched
 
 REPORT, METRICS = "report.json", "metrics.prom"
+
+
+def node_features_of(step: Step) -> "Retrieve":
+    """Reads the features of members and items from the step's feature store, as training reads them."""
+
+    def retrieve(keys: "Mapping[str, np.ndarray]", times: "np.ndarray") -> "dict[str, pa.ChunkedArray]":
+        from feature_repo.as_of import features_as_of
+
+        nodes = step.spec.nodes
+        views = [view for _, column in step.spec.node_columns() for view in nodes[column.node].views]
+        return features_as_of(step.open_store(), keys, times, views)
+
+    return retrieve
 
 
 def keep_pages(step: Step, watched: "Watched", folder: Path) -> Path:
