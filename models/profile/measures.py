@@ -52,8 +52,8 @@ def size_of(kind: str, column: Column) -> Column:
         return lengths(column)
     if kind != "vector":
         return column
-    filled = pc.list_value_length(column).drop_null()
-    return pa.array(norms(matrix(column, pc.max(filled).as_py() or 0 if len(filled) else 0)), from_pandas=True)
+    size = pc.max(pc.list_value_length(column)).as_py()
+    return pa.array(norms(matrix(column, size)), from_pandas=True) if size else pa.nulls(len(column), pa.float64())
 
 
 def _units(vectors: np.ndarray) -> np.ndarray:
