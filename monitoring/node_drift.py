@@ -13,13 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.clock import latest
 from models.features import node_features
 from models.graph.text import bag_of_words
 from models.profile import FEWEST_ROWS, compare_columns, profile_rows
 from models.profile.measures import cosines, direction, lengths, matrix, norms
 from models.spec import Feature, Spec
+from monitoring.days import JoinedRows
+from monitoring.days.columns import category_column, number_column
+from monitoring.days.rows import Rows
 from monitoring.drift import DISTANCE, judged
 
+SHOWN = ["member", "item", "served"]
+"""What is read of a joined row, to know what was shown to whom when."""
 MOST_ROWS = 20_000
 """Rows of a side that are compared at most, evenly spread: a step may hold their vectors in memory."""
 Retrieve = Callable[[Mapping[str, np.ndarray], np.ndarray], Mapping[str, pa.ChunkedArray]]
@@ -46,7 +52,9 @@ def node_drift(spec: Spec, reference: pa.Table, current: pa.Table) -> dict[str, 
     for name, feature in compared_nodes(spec).items():
         if name not in here:
             continue
-        before, now = _measures(feature, reference[name], current[name])
+        vectors = _vectors(feature, reference[name])
+        usual = None if vectors is None else direction(vectors)
+        before, now = (measured(feature, side[name], usual) for side in (reference, current))
         columns = [Feature(one, "category" if feature.kind == "category" else "number", 1) for one in before]
         profiles = profile_rows(pa.table(before), columns)
         shifts = compare_columns(profiles, profile_rows(pa.table(now), columns, profiles))
@@ -82,28 +90,57 @@ def sampled(path: Path, window: str, spec: Spec) -> pa.Table:
 def served(spec: Spec, rows: pa.Table, retrieve: Retrieve) -> pa.Table:
     """The nodes' features of at most 20,000 served candidates, as of when they were served.
 
-    ``rows``: ``member``, ``item`` and ``served`` (microseconds UTC) of each.
+    ``rows``: ``member``, ``item`` and ``served`` (microseconds UTC) of each; impossible times are left out.
     """
+    possible = pc.and_(pc.greater(rows["served"], 0), pc.less_equal(rows["served"], latest()))
+    rows = rows.filter(possible).drop_null()
     rows = rows.take(pa.array(_spread(np.arange(len(rows)))))
     keys = {spec.nodes[column.node].key: rows[role].to_numpy() for role, column in spec.node_columns()}
     return pa.table(dict(retrieve(keys, rows["served"].to_numpy())))
 
 
-def _measures(feature: Feature, before: pa.ChunkedArray, now: pa.ChunkedArray) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of both sides, the columns to compare by name."""
-    if feature.kind in ("number", "category"):
-        return {feature.name: before}, {feature.name: now}
-    sides = before, now
+def day_columns(spec: Spec, retrieve: Retrieve, rows: pa.Table | JoinedRows) -> dict[str, dict[str, Any]]:
+    """The nodes' features of a day's joined rows that are no fallbacks, as ``DaySummary.columns``, with ``node``: true.
+
+    As in ``node_drift``, but a vector's direction and a text's words are compared with one direction that never
+    changes, so that any two days can be compared.
+    """
+    ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False))) if len(rows) else rows
+    found = served(spec, ranked.select(SHOWN), retrieve) if len(ranked) else pa.table({})
+    if not len(found):
+        return {}
+    columns: dict[str, dict[str, Any]] = {}
+    for name, feature in compared_nodes(spec).items():
+        if name in found.column_names:
+            measures = measured(feature, found[name])
+            table = Rows(pa.table(measures))
+            for one in measures:
+                if feature.kind == "category":
+                    columns[one] = category_column(table.read_names(one), np.ones(len(found), dtype=bool))
+                else:
+                    columns[one] = number_column(table.read_numbers(one))
+    return {name: {**column, "node": True} for name, column in columns.items()}
+
+
+def measured(feature: Feature, column: pa.ChunkedArray, usual: np.ndarray | None = None) -> dict[str, Any]:
+    """The columns by name that a feature is compared by.
+
+    ``usual``: the direction with which vectors are compared; None = that of ones, which is the same on every day.
+    """
+    vectors = _vectors(feature, column)
+    if vectors is None:
+        return {feature.name: column}
+    sizes = lengths(column) if feature.kind == "text" else pa.array(norms(vectors), from_pandas=True)
+    close = cosines(vectors, np.ones(vectors.shape[1]) if usual is None else usual)
+    size, direct = ("length", "words") if feature.kind == "text" else ("norm", "direction")
+    return {f"{feature.name} ({size})": sizes, f"{feature.name} ({direct})": pa.array(close, from_pandas=True)}
+
+
+def _vectors(feature: Feature, column: pa.ChunkedArray) -> np.ndarray | None:
+    """(rows, size) of a vector or of a text's words; None for numbers and categories."""
     if feature.kind == "text":
-        vectors = [bag_of_words(side.cast(pa.string()))[:, :-1].astype(np.float64) for side in sides]
-        sizes, names = [lengths(side) for side in sides], ("length", "words")
-    else:
-        vectors = [matrix(side, feature.size) for side in sides]
-        sizes, names = [pa.array(norms(one), from_pandas=True) for one in vectors], ("norm", "direction")
-    usual = direction(vectors[0])
-    closeness = [pa.array(cosines(one, usual), from_pandas=True) for one in vectors]
-    size, close = (f"{feature.name} ({name})" for name in names)
-    return {size: sizes[0], close: closeness[0]}, {size: sizes[1], close: closeness[1]}
+        return bag_of_words(column.cast(pa.string()))[:, :-1].astype(np.float64)
+    return matrix(column, feature.size) if feature.kind == "vector" else None
 
 
 def _spread(places: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
 from monitoring.judged_days import Compare, Join, Judged, judge_days, newest_settled
-from monitoring.node_drift import Retrieve, node_drift, sampled
+from monitoring.node_drift import SHOWN, Retrieve, compared_nodes, day_columns, node_drift, sampled
 from monitoring.node_drift import served as served_nodes
 from monitoring.snapshots import SnapshotPlace
 from monitoring.traffic import from_predictions, summarise
@@ -34,8 +35,6 @@ DRIFT = PAGE
 """Name of Evidently's page."""
 SERVED_ROWS = 1_000_000
 """The most candidates that are compared with training, the newest: what a step's memory holds."""
-
-_SHOWN = ["member", "item", "served"]
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,8 @@ def watch(
     (``judge_days``, which writes the verdicts there), and on this machine Evidently's workspace there gets the page of
     what was served. ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
-    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare) if storage else None
+    nodes = partial(day_columns, spec, log.retrieve) if log.retrieve and compared_nodes(spec) else lambda _: {}
+    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare, nodes) if storage else None
     served, live, shown = _recent(spec, log, now)
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
@@ -188,7 +188,7 @@ def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFram
     with tempfile.TemporaryDirectory() as scratch:
         counts = log.join(begin, now, Path(scratch))
         for path in sorted(Path(scratch).glob("day=*.parquet"), reverse=True):
-            wanted = [*_SHOWN, "slate", "surface", "item_cold", "fallback", probability, *names]
+            wanted = [*SHOWN, "slate", "surface", "item_cold", "fallback", probability, *names]
             table = pq.read_table(path, columns=list(dict.fromkeys(wanted)), partitioning=None)
             inside = pc.and_(pc.greater_equal(table["served"], begin), pc.is_valid(table[probability]))
             tables.append(table.filter(inside))
@@ -199,7 +199,7 @@ def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFram
     if not rows:
         return found, pd.DataFrame(), pa.table({})
     kept = pa.concat_tables(rows, promote_options="permissive").slice(0, SERVED_ROWS)
-    return found, kept.select(list(dict.fromkeys([*names, "surface"]))).to_pandas(), kept.select(_SHOWN)
+    return found, kept.select(list(dict.fromkeys([*names, "surface"]))).to_pandas(), kept.select(SHOWN)
 
 
 def _facts(spec: Spec, tables: Sequence[pa.Table]) -> dict[str, Any]:

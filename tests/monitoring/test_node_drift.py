@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitoring import node_drift as module
-from monitoring.node_drift import node_drift, sampled, served
+from monitoring.node_drift import day_columns, node_drift, sampled, served
 from tests.factories.tiny import tiny_spec
 
 SPEC = tiny_spec()
@@ -114,3 +114,20 @@ def test_what_was_served_is_read_as_of_its_time(monkeypatch: pytest.MonkeyPatch)
 
     assert served(SPEC, shown, retrieve)["topic"].to_pylist() == ["x", "y"]
     assert asked == [({"member_id": [2**62, 3], "post_id": ["a", "c"]}, [10, 30])]
+
+
+def test_a_days_columns_have_the_features_of_what_a_model_ranked() -> None:
+    whole = rows(60)
+    shown = {"member": range(60), "item": [f"p{one}" for one in range(60)], "served": range(1, 61)}
+    table = pa.table({**shown, "fallback": [False] * 50 + [True] * 9 + [None]})
+
+    def retrieve(keys: Any, times: np.ndarray) -> dict[str, pa.ChunkedArray]:
+        return {name: whole[name].take(pa.array(times - 1)) for name in whole.column_names}
+
+    found = day_columns(SPEC, retrieve, table)
+    vectors, texts = {"embedding (norm)", "embedding (direction)"}, {"title (length)", "title (words)"}
+    assert set(found) == {"seniority", "country", "streak", "topic"} | vectors | texts
+    assert {(column["rows"], column["node"]) for column in found.values()} == {(51, True)}
+    assert {name for name, column in found.items() if column["kind"] == "category"} == {"country", "topic"}
+    impossible = table.set_column(2, "served", pa.array([-5, 2**62] * 30))
+    assert day_columns(SPEC, retrieve, impossible) == day_columns(SPEC, retrieve, table.slice(0, 0)) == {}
