@@ -123,9 +123,9 @@ def day_columns(spec: Spec, retrieve: Retrieve, rows: pa.Table | JoinedRows) -> 
 
 
 def measured(feature: Feature, column: pa.ChunkedArray, usual: np.ndarray | None = None) -> dict[str, Any]:
-    """The columns by name that a feature is compared by.
+    """The columns by name that a feature is compared by, of ``column`` (rows,): each (rows,).
 
-    ``usual``: the direction with which vectors are compared; None = that of ones, which is the same on every day.
+    ``usual`` (size,): the direction with which vectors are compared; None = that of ones, the same on every day.
     """
     vectors = _vectors(feature, column)
     if vectors is None:

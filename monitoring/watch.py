@@ -22,7 +22,7 @@ from models.storage import is_remote
 from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
-from monitoring.judged_days import Compare, Join, Judged, judge_days, newest_settled
+from monitoring.judged_days import Compare, Join, Judged, Nodes, judge_days, newest_settled
 from monitoring.node_drift import SHOWN, Retrieve, compared_nodes, day_columns, node_drift, sampled
 from monitoring.node_drift import served as served_nodes
 from monitoring.snapshots import SnapshotPlace
@@ -140,7 +140,7 @@ def watch(
     (``judge_days``, which writes the verdicts there), and on this machine Evidently's workspace there gets the page of
     what was served. ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
-    nodes = partial(day_columns, spec, log.retrieve) if log.retrieve and compared_nodes(spec) else lambda _: {}
+    nodes: Nodes = partial(day_columns, spec, log.retrieve) if log.retrieve and compared_nodes(spec) else lambda _: {}
     judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare, nodes) if storage else None
     served, live, shown = _recent(spec, log, now)
     features = impression_features(spec)

@@ -1,14 +1,12 @@
 """Vectors and texts as numbers that a profile can hold: a length, and how close each is to what was usual."""
 
-from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Column = pa.ChunkedArray | pa.Array
-Embed = Callable[[Column], np.ndarray]
-"""From texts (n,) to vectors (n, size); zeros for a missing one."""
+Column: TypeAlias = pa.ChunkedArray | pa.Array
 
 
 def matrix(column: Column, size: int) -> np.ndarray:

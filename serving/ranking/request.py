@@ -113,7 +113,8 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
     context = create_model("Context", __base__=StrictModel, surface=(surfaces, ...), time=(moment, None), **columns)
-    items = Annotated[items_type(spec.nodes[spec.impressions.item.node], limits), AfterValidator(_each_once)]
+    keys = items_type(spec.nodes[spec.impressions.item.node], limits)
+    items: Any = Annotated[keys, AfterValidator(_each_once)]
     member = member_type(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
     return create_model("Instance", __base__=StrictModel, **fields, explain=(bool, False))

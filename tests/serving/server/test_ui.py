@@ -12,7 +12,6 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from serving.server.ui.offers import latest_slates
 from serving.settings.limits import Limits
 from tests.serving.running import RunningServer, broken_store, logged_lines, running_server, wait_until
 from tests.serving.world import World
@@ -277,27 +276,6 @@ def test_the_page_has_a_content_security_policy_and_no_other_files(server: Runni
         for path in ("/ui/static/page.html", "/ui/static/../page.py", "/ui/static/..%2fpage.py", "/ui/other"):
             assert client.get(path).status_code == 404, path
         assert client.post("/ui/offers").status_code == 405
-
-
-def test_the_recent_slates_are_newest_first_whatever_the_logs_damage(tmp_path: Path) -> None:
-    assert latest_slates(tmp_path / "none", []) == []
-    whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
-    headless = lines(8, 5, 1, 2)[1:]
-    torn = b'{"served": 40, "member": 9, "ite'
-    (tmp_path / "2026-01-01.jsonl").write_bytes(
-        b"\n".join([*(json.dumps(one).encode() for one in headless + whole), torn])
-    )
-    (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
-    found = latest_slates(tmp_path, ["device"])
-    assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["6", "5"])]
-    assert found[0]["context"] == {"device": "phone"}
-    assert [one["time"] for one in found] == [None, None]
-
-
-def lines(member: int, served: int, *items: int) -> list[dict[str, Any]]:
-    features = {"device": "phone", "member_counts_exposures": 3.0}
-    slate = {"served": served, "request": "r", "slate": 0, "time": 5, "member": member, "surface": "push"}
-    return [{**slate, "rank": rank, "item": item, "features": features} for rank, item in enumerate(items)]
 
 
 def _fulfil(document: Any, route: Route) -> None:
