@@ -34,7 +34,7 @@ def _whole(value: object) -> object:
 
 
 def _whole_items(values: object) -> object:
-    if isinstance(values, list) and any(isinstance(value, str) for value in values):
+    if isinstance(values, list) and _has_text(values):
         return [_whole(value) for value in values]
     return values
 
@@ -57,7 +57,11 @@ def items_type(node: Node, limits: Limits) -> Any:
 def has_text_keys(instance: Mapping[str, Any], integers: Mapping[str, bool]) -> bool:
     """Whether a valid instance has an integer key as text. ``integers``: by role, whether its node's keys are."""
     member = integers["member"] and isinstance(instance["member"], str)
-    return member or (integers["item"] and any(isinstance(item, str) for item in instance["items"]))
+    return member or (integers["item"] and _has_text(instance["items"]))
+
+
+def _has_text(values: list[Any]) -> bool:
+    return str in set(map(type, values))
 
 
 def _text(limits: Limits) -> Any:
