@@ -23,6 +23,7 @@ def monitor(
     """
     import shutil
     import tempfile
+    from dataclasses import replace
     from pathlib import Path
 
     from components.step import Step, say
@@ -32,14 +33,14 @@ def monitor(
         from components.finite import log_finite
         from components.joined import log_of
         from components.markdown import write
-        from components.watched import keep_pages
+        from components.watched import keep_pages, node_features_of
         from models.clock import now
         from monitoring.watch import DRIFT, watch
         from serving.versions.registry import Registry, model_name
 
         folder = Path(scratch)
         registry = Registry(step.services.tracking_uri)
-        log = log_of(step.spec, step.services, registry, Path(tables.path))
+        log = replace(log_of(step.spec, step.services, registry, Path(tables.path)), retrieve=node_features_of(step))
         versions = roles(registry, model_name(step.spec))
         storage = step.services.storage if step.services.pipeline == "monitoring" else ""
         watched = watch(

@@ -1,14 +1,39 @@
-"""What a run of the monitors leaves to look at, beside the verdicts: page, report, metrics."""
+"""What a run of the monitors needs of its step, and what it leaves to look at beside the verdicts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.step import Step
+from components.step import Step, say
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from monitoring.node_drift import Retrieve
     from monitoring.watch import Watched
 
 REPORT, METRICS = "report.json", "metrics.prom"
+
+
+def node_features_of(step: Step) -> "Retrieve | None":
+    """Reads the features of members and items from the step's feature store, as training reads them.
+
+    None, with a line that says so, where the store has not all of their views: the tables were not applied to it.
+    """
+    from feature_repo.as_of import features_as_of
+
+    store, nodes = step.open_store(), step.spec.nodes
+    views = [view for _, column in step.spec.node_columns() for view in nodes[column.node].views]
+    missing = sorted({*views} - {view.name for view in store.list_feature_views()}) if views else []
+    if missing:
+        say(f"  features of members and items are not compared: {store.project} has no view {missing[0]}")
+        return None
+
+    def retrieve(keys: "Mapping[str, np.ndarray]", times: "np.ndarray") -> "dict[str, pa.ChunkedArray]":
+        return features_as_of(store, keys, times, views)
+
+    return retrieve
 
 
 def keep_pages(step: Step, watched: "Watched", folder: Path) -> Path:

@@ -42,10 +42,12 @@ def drift(
     columns: Sequence[Feature],
     folder: Path,
     snapshot: SnapshotPlace | None = None,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Compare the columns of two frames; write ``drift.html`` and ``drift.json`` to ``folder``; return the summary.
 
-    ``snapshot``: where Evidently's workspace keeps the page too, one a day; None = nowhere.
+    ``snapshot``: where Evidently's workspace keeps the page too, one a day; None = nowhere. ``others``: entries of
+    columns that were compared on rows of their own (``judged``), which the summary has too, but not Evidently's page.
 
     Only numbers and categories are compared, on all rows. A column has drifted if its distance is above 0.1 and beyond
     chance, or if the share of one of its values has changed: missing, infinite, below or above the reference's range, a
@@ -82,13 +84,14 @@ def drift(
     before, after = _prepared(reference, wanted), _prepared(current, wanted)
     profiles = profile_rows(pa.table(before), wanted)
     shifts = compare_columns(profiles, profile_rows(pa.table(after), wanted, profiles))
-    summary["columns"] = {feature.name: _judged(feature, shifts[feature.name]) for feature in wanted}
+    summary["columns"] = {feature.name: judged(feature, shifts[feature.name]) for feature in wanted}
     page = _evidently(before, after, wanted, summary["columns"], snapshot) or _plain_page(summary)
-    judged = {name: found for name, found in summary["columns"].items() if found["drifted"] is not None}
-    if judged:
-        summary["drifted"] = [name for name, found in judged.items() if found["drifted"]]
-        summary["dying"] = [name for name, found in judged.items() if found.pop("dying")]
-        summary["share"] = len(summary["drifted"]) / len(judged)
+    summary["columns"] |= {name: dict(found) for name, found in (others or {}).items()}
+    known = {name: found for name, found in summary["columns"].items() if found["drifted"] is not None}
+    if known:
+        summary["drifted"] = [name for name, found in known.items() if found["drifted"]]
+        summary["dying"] = [name for name, found in known.items() if found.pop("dying")]
+        summary["share"] = len(summary["drifted"]) / len(known)
         summary["status"] = "drifted" if summary["drifted"] else "stable"
     return _written(folder, summary, page)
 
@@ -116,8 +119,8 @@ def _names(values: pd.Series) -> pa.Array:
     return pa.array(names[code], pa.string())
 
 
-def _judged(feature: Feature, shift: ColumnShift) -> dict[str, Any]:
-    """The summary's entry of a column."""
+def judged(feature: Feature, shift: ColumnShift, threshold: float = DISTANCE) -> dict[str, Any]:
+    """The summary's entry of a column, which has drifted beyond a distance of ``threshold``."""
     missing = {
         "reference": shift.null_before + shift.infinite_before,
         "current": shift.null_now + shift.infinite_now,
@@ -132,9 +135,9 @@ def _judged(feature: Feature, shift: ColumnShift) -> dict[str, Any]:
         return found | {"drifted": True, "dying": empty == ["current"], "note": note}
     assert shift.distance is not None  # there are enough rows
     changes = [{"what": change.what, "reference": change.before, "current": change.now} for change in shift.changes]
-    found |= {"method": PSI if feature.kind == "number" else VARIATION, "score": shift.distance, "threshold": DISTANCE}
+    found |= {"method": PSI if feature.kind == "number" else VARIATION, "score": shift.distance, "threshold": threshold}
     found |= {"psi": shift.psi, "js": shift.js, "wasserstein": shift.wasserstein}
-    found |= {"drifted": bool(changes) or shift.distance > DISTANCE, "changes": changes, "dying": shift.dying}
+    found |= {"drifted": bool(changes) or shift.distance > threshold, "changes": changes, "dying": shift.dying}
     return found | ({"note": str(shift.changes[0])} if changes else {})
 
 

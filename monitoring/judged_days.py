@@ -7,6 +7,7 @@ whole, the summary first, so that a run which was killed goes on where it stoppe
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ Join = Callable[[int, int, Path], Mapping[str, int]]
 these days included); returns the counts of the join."""
 Compare = Callable[[JoinedRows], Mapping[str, Any]]
 """Joined rows compared with the profile of the version that served most of them: ``DaySummary.profile``."""
+Nodes = Callable[[JoinedRows], Mapping[str, Mapping[str, Any]]]
+"""The features of members and items of joined rows, as ``DaySummary.columns``."""
 _FOLDER, _SUFFIX = "days", ".json"
 
 
@@ -47,6 +50,7 @@ def judge_days(
     roles: Mapping[str, str],
     now: int,
     compare: Compare = lambda _: {},
+    nodes: Nodes = lambda _: {},
 ) -> Judged:
     """Summarize and judge the settled days that are not yet, and the newest one again; write their verdicts.
 
@@ -64,7 +68,7 @@ def judge_days(
     for day in (one for one in history if began and one.isoformat() >= began):
         if day.isoformat() not in known or day == newest:
             ahead = max((one.log.get("ahead", 0) for name, one in known.items() if name < day.isoformat()), default=0)
-            known[day.isoformat()], counts = _summarized(spec, day, join_rows, compare, ahead)
+            known[day.isoformat()], counts = _summarized(spec, day, join_rows, compare, ahead, nodes)
             _write_summary(storage, spec.name, known[day.isoformat()])
     if newest.isoformat() not in known:
         verdict = _not_settled(spec, newest.isoformat(), first, roles)
@@ -103,7 +107,7 @@ def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[
 
 
 def _summarized(
-    spec: Spec, day: date, join_rows: Join, compare: Compare, ahead: int
+    spec: Spec, day: date, join_rows: Join, compare: Compare, ahead: int, nodes: Nodes
 ) -> tuple[DaySummary, Mapping[str, int]]:
     """The summary of a day, and the counts of its join; ``ahead``: how many rows of a future day the log had before.
 
@@ -114,7 +118,8 @@ def _summarized(
         counts = join_rows(begin, end - 1, Path(scratch))
         rows = rows_of(Path(scratch), begin, end)
         counts = {**counts, "clock": max(counts.get("ahead", 0) - ahead, 0)}
-        return summarize(spec, rows, day.isoformat(), counts, compare(rows)), counts
+        found = summarize(spec, rows, day.isoformat(), counts, compare(rows))
+        return replace(found, columns={**nodes(rows), **found.columns}), counts
 
 
 def rows_of(folder: Path, begin: int, end: int) -> JoinedRows:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from models.storage import is_remote
 from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
-from monitoring.judged_days import Compare, Join, Judged, judge_days, newest_settled
+from monitoring.judged_days import Compare, Join, Judged, Nodes, judge_days, newest_settled
+from monitoring.node_drift import SHOWN, Retrieve, compared_nodes, day_columns, node_drift, sampled
+from monitoring.node_drift import served as served_nodes
 from monitoring.snapshots import SnapshotPlace
 from monitoring.traffic import from_predictions, summarise
 from monitoring.verdict import EXIT_CODES
@@ -115,6 +118,8 @@ class Log:
     first: date | None
     """The first day with a served row; None = there is none."""
     compare: Compare = lambda _: {}
+    retrieve: Retrieve | None = None
+    """Reads the features of members and items as of a time; None = those of what was served are not compared."""
 
 
 def watch(
@@ -135,8 +140,9 @@ def watch(
     (``judge_days``, which writes the verdicts there), and on this machine Evidently's workspace there gets the page of
     what was served. ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
-    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare) if storage else None
-    served, live = _recent(spec, log, now)
+    nodes: Nodes = partial(day_columns, spec, log.retrieve) if log.retrieve and compared_nodes(spec) else lambda _: {}
+    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare, nodes) if storage else None
+    served, live, shown = _recent(spec, log, now)
     features = drifting_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
     rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
@@ -144,14 +150,24 @@ def watch(
     enough = len(live) >= FEWEST_ROWS
     columns = [*features, Feature("surface", "category", 1)]
     current = live if enough else rows[rows["window"] == "test"]
+    others = _nodes(spec, training_set / "impressions.parquet", shown if enough else None, log.retrieve)
     with tempfile.TemporaryDirectory() as scratch, replaced_file(page) as draft:
         kept = _snapshot(spec, storage, now) if enough else None
-        found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch), kept)
+        found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch), kept, others)
         shutil.copyfile(Path(scratch) / PAGE, draft)
     found["current"] = "endpoint" if enough else "test window"
     found["why"] = "" if enough else f"Nothing served is compared: {len(live)} rows, {FEWEST_ROWS} are needed."
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
     return Watched(found, traffic, served, judged, spec.name, storage)
+
+
+def _nodes(spec: Spec, path: Path, shown: pa.Table | None, retrieve: Retrieve | None) -> dict[str, dict[str, Any]]:
+    """Drift of the nodes' features since the train window: of what was served, or of the test window without it."""
+    reference = sampled(path, "train", spec)
+    if not reference.num_columns or (shown is not None and retrieve is None):
+        return {}
+    current = sampled(path, "test", spec) if shown is None or retrieve is None else served_nodes(spec, shown, retrieve)
+    return node_drift(spec, reference, current)
 
 
 def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
@@ -161,29 +177,29 @@ def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
     return SnapshotPlace(Path(folder_of(storage, spec.name)) / "evidently", spec.name, newest_settled(spec, now))
 
 
-def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Facts on what was served since the newest settled day began, and the features of the newest ranked rows."""
+def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame, pa.Table]:
+    """Facts on what was served since the newest settled day began; of the newest ranked rows the features, and what
+    was shown to whom when."""
     if log.first is None:
-        return {**_facts(spec, []), "pending": 0}, pd.DataFrame()
+        return {**_facts(spec, []), "pending": 0}, pd.DataFrame(), pa.table({})
     begin, probability = spec.midnight(newest_settled(spec, now)), f"probability_{spec.primary_task}"
     names = [feature.name for feature in drifting_features(spec)]
     tables: list[pa.Table] = []
     with tempfile.TemporaryDirectory() as scratch:
         counts = log.join(begin, now, Path(scratch))
         for path in sorted(Path(scratch).glob("day=*.parquet"), reverse=True):
-            wanted = ["served", "slate", "surface", "item_cold", "fallback", probability, *names]
+            wanted = [*SHOWN, "slate", "surface", "item_cold", "fallback", probability, *names]
             table = pq.read_table(path, columns=list(dict.fromkeys(wanted)), partitioning=None)
             inside = pc.and_(pc.greater_equal(table["served"], begin), pc.is_valid(table[probability]))
             tables.append(table.filter(inside))
             if sum(map(len, tables)) >= SERVED_ROWS:
                 break
     rows = [table.filter(pc.invert(pc.fill_null(table["fallback"], False))) for table in tables]
-    kept = (
-        pa.concat_tables(rows, promote_options="permissive").select(list(dict.fromkeys([*names, "surface"])))
-        if rows
-        else pa.table({})
-    )
-    return {**_facts(spec, tables), "pending": counts["pending"]}, kept.slice(0, SERVED_ROWS).to_pandas()
+    found = {**_facts(spec, tables), "pending": counts["pending"]}
+    if not rows:
+        return found, pd.DataFrame(), pa.table({})
+    kept = pa.concat_tables(rows, promote_options="permissive").slice(0, SERVED_ROWS)
+    return found, kept.select(list(dict.fromkeys([*names, "surface"]))).to_pandas(), kept.select(SHOWN)
 
 
 def _facts(spec: Spec, tables: Sequence[pa.Table]) -> dict[str, Any]:

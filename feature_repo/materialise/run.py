@@ -26,7 +26,16 @@ from feature_repo.materialise.newest import (
 from feature_repo.packed.keys import row_keys, view_prefix
 from feature_repo.packed.layout import layout_of
 from feature_repo.packed.pack import FLAG_BATCH, pack
-from feature_repo.quality import Finding, LastRun, QualityError, check, profile, read_last_run, write_last_run
+from feature_repo.quality import (
+    Finding,
+    LastRun,
+    QualityError,
+    check,
+    kinds_of,
+    profile,
+    read_last_run,
+    write_last_run,
+)
 from feature_repo.stream.rebase import rebase
 from feature_repo.stream.recent import recent
 from feature_repo.views.events import event_tables, events_view
@@ -256,7 +265,8 @@ def _note_run(store: Any, checked: _ViewRows, until: int, seen: int | None) -> N
     written = [newest_time(checked.rows, column, latest()) if column else None, last.created if last else None]
     created = max((time for time in written if time is not None), default=None)
     drifting = [name for name, expectation in checked.expected.expectations.items() if expectation.drift]
-    write_last_run(store, view.name, LastRun(until, created, _columns(view), profile(checked.rows, drifting), seen))
+    profiles = profile(checked.rows, drifting, kinds_of(checked.expected))
+    write_last_run(store, view.name, LastRun(until, created, _columns(view), profiles, seen))
 
 
 def _expected(spec: Spec) -> dict[str, CheckedView]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.quality.profile import Profile, compare, missing, values_of
+from feature_repo.quality.profile import Profile, compare, kinds_of, missing, size_of, values_of
 from feature_repo.views.times import column_microseconds
 from models.spec.expectations import CheckedView, Expectation
 from models.time_units import duration, iso
@@ -40,10 +40,10 @@ def check(
     Drift is not checked without one, with one of another release, or on fewer than 50 rows, and a distance within
     sampling noise passes. Slow drift passes too, since every good run becomes the reference of the next.
     """
-    findings = []
+    findings, kinds = [], kinds_of(expected)
     for name, expectation in expected.expectations.items():
         before = previous.get(name) if isinstance(previous, dict) else None
-        for part, wanted, found in _broken(expectation, table[name], before):
+        for part, wanted, found in _broken(expectation, table[name], kinds.get(name, ""), before):
             advice = f"Fix the table, or change `{part}` of the feature in the view's `expectations`"
             findings.append(Finding(view, name, wanted, found, advice))
     if expected.fresh_within_days is not None:
@@ -52,7 +52,7 @@ def check(
 
 
 def _broken(
-    expectation: Expectation, column: pa.ChunkedArray, before: dict[str, Any] | None
+    expectation: Expectation, column: pa.ChunkedArray, kind: str, before: dict[str, Any] | None
 ) -> Iterator[tuple[str, str, str]]:
     """(key of the expectation, expected, found) of each broken one."""
     rows = len(column)
@@ -69,9 +69,10 @@ def _broken(
         if expectation.max is not None and (values > expectation.max).any():
             yield "max", f"values of at most {expectation.max:g}", f"{values.max():g}"
     if expectation.drift is not None and before is not None:
-        found = compare(before, column)
+        found = compare(before, size_of(kind, column))
         if found is not None and found.distance > expectation.drift:
-            wanted = f"a {found.measure} of at most {expectation.drift:g} from the last good values"
+            what = {"vector": " of the norms", "text": " of the numbers of characters"}.get(kind, "")
+            wanted = f"a {found.measure}{what} of at most {expectation.drift:g} from the last good values"
             yield "drift", wanted, f"{found.distance:.4g}"
         elif found is not None and found.one_left:  # even if the other values were rare
             yield "drift", "more than one value, as in the last good values", "a single one in every row that has any"

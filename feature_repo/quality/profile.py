@@ -1,6 +1,6 @@
 """Profiles of a table's columns: small enough for JSON, enough to detect drift in the next materialize run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,15 +8,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.profile import FEWEST_ROWS, compare, profile_of
+from models.profile.measures import size_of
+from models.spec.expectations import CheckedView
+from models.spec.nodes import TypedView
 
-__all__ = ["FEWEST_ROWS", "Profile", "compare", "missing", "profile", "values_of"]
+__all__ = ["FEWEST_ROWS", "Profile", "compare", "kinds_of", "missing", "profile", "size_of", "values_of"]
 Profile = dict[str, Any]
 """Profile (``models.profile.profile_of``) by feature."""
 
 
-def profile(table: pa.Table, columns: Sequence[str]) -> Profile:
-    """Profile the given columns of a table."""
-    return {name: profile_of(table[name]) for name in columns}
+def profile(table: pa.Table, columns: Sequence[str], kinds: Mapping[str, str] | None = None) -> Profile:
+    """Profile the given columns of a table: of vectors the norms, of texts the characters.
+
+    ``kinds``: those of features, by name; None = all are numbers or categories.
+    """
+    return {name: profile_of(size_of((kinds or {}).get(name, ""), table[name])) for name in columns}
+
+
+def kinds_of(view: CheckedView) -> dict[str, str]:
+    """The kinds of a view's features, by name; none for a counter's."""
+    return {feature.name: feature.kind for feature in view.typed} if isinstance(view, TypedView) else {}
 
 
 def values_of(column: pa.ChunkedArray) -> np.ndarray:

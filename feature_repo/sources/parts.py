@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.exact_frames import exact_frame
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import read_once
 
@@ -20,7 +21,7 @@ def read_parts(folder: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, p
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected a folder with one folder per table; found none")
-    return {name: _read(folder / name, columns).to_pandas() for name, columns in tables.items()}
+    return {name: exact_frame(_read(folder / name, columns)) for name, columns in tables.items()}
 
 
 def _read(folder: Path, columns: Sequence[str]) -> pa.Table:

@@ -16,10 +16,12 @@ TIME = pa.timestamp("us", tz="UTC")
 VECTOR = pa.list_(pa.float32())
 EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
+"""Times out of these bounds have a wrong unit, such as milliseconds read as microseconds."""
 _OLDEST = pd.Timestamp("1678-01-01", tz="UTC")
 _MISREAD = pd.Timestamp("1970-03-01", tz="UTC")
 """Times since 1970 in seconds or milliseconds, read as microseconds, are before it."""
-"""Times out of these bounds have a wrong unit, such as milliseconds read as microseconds."""
+LONGEST_TEXT = 100_000
+"""Characters of a `text` feature: a long article. The online store holds every text; what is longer is no text."""
 
 _ARROW = {
     "number": pa.float32(),
@@ -96,8 +98,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
                 checks[attribute].append(_typed(_is_number, "numbers"))
     for name, feature in _features(spec):
         if name == table:
-            checks[feature.name].append(_feature_type(feature))
-            checks[feature.name] += [_within_pandas(), _unit()] if feature.kind == "time" else []
+            checks[feature.name] += _feature_type(feature)
     if table == spec.impressions.table:
         shown = spec.impressions
         checks[shown.key].append(_typed(lambda keys: _is_int64(keys) or _is_string(keys), "64-bit integers or text"))
@@ -230,17 +231,24 @@ def _is_trimmed(column: pd.Series) -> pd.Series | bool:
     return (column.str.strip() == column) & (column != "")
 
 
-def _feature_type(feature: Feature) -> pandera.Check:
+def _feature_type(feature: Feature) -> list[pandera.Check]:
     if feature.kind == "number":
-        return _typed(_is_number, "numbers")
+        return [_typed(_is_number, "numbers")]
     if feature.kind == "vector":
-        return pandera.Check(
-            lambda column: column.map(lambda value: _is_vector(value, feature.size)),
-            error=f"vectors of {feature.size} numbers",
-        )
+        vectors = f"vectors of {feature.size} numbers"
+        return [pandera.Check(lambda column: column.map(lambda value: _is_vector(value, feature.size)), error=vectors)]
+    if feature.kind == "text":
+        return [
+            _typed(_is_string, "strings"),
+            pandera.Check(_is_short, error=f"texts of up to {LONGEST_TEXT:,} characters"),
+        ]
     if feature.kind == "time":
-        return _typed(_is_time, "times with a zone (datetime64[us, UTC])")
-    return _typed(_is_string, "strings")
+        return [_typed(_is_time, "times with a zone (datetime64[us, UTC])"), _within_pandas(), _unit()]
+    return [_typed(_is_string, "strings")]
+
+
+def _is_short(column: pd.Series) -> pd.Series | bool:
+    return column.str.len() <= LONGEST_TEXT if len(column) and _is_string(column) else True
 
 
 def _is_time(column: pd.Series) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.exact_frames import exact_frame
 from feature_repo.sources.errors import TableError
 from models.clock import bound, latest
 from models.files import sha256_of_file
@@ -101,7 +102,10 @@ def end_of_data(folder: Path) -> int:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read one canonical table and check its digest. Times are ``datetime64[us, UTC]``. Raises TableError."""
+    """Read one canonical table and check its digest. Times are ``datetime64[us, UTC]``.
+
+    Integers with nulls are ``Int64``. Raises TableError.
+    """
     tables = read_manifest(folder)["tables"]
     if name not in tables:
         raise TableError(f"{folder}: expected one of the tables {', '.join(sorted(tables))}; found {name!r}")
@@ -114,4 +118,4 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
             f"{path}: expected sha256 {tables[name]['sha256'][:12]}... as in the manifest; found {found[:12]}... "
             "The file is damaged or from another run. Run the ingest step again"
         )
-    return pq.read_table(path).to_pandas()
+    return exact_frame(pq.read_table(path))

@@ -179,8 +179,8 @@ def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFr
     if pd.isna(first["index"]):
         return f"{where}: expected {first['check']}; found {_dtype(frame[first['column']])}"
     found = first["failure_case"]
-    found = found.item() if isinstance(found, np.generic) else found
-    return f"{where}: expected {first['check']}; found {rows} rows such as {found!r}, the first at row {first['index']}"
+    shown = f"{found.item() if isinstance(found, np.generic) else found!r:.200}"
+    return f"{where}: expected {first['check']}; found {rows} rows such as {shown}, the first at row {first['index']}"
 
 
 def _dtype(column: pd.Series) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from feature_repo.stream.plan import Kind
 from models.float32 import survives
+from models.integer_text import integer_of
 from models.time_units import microseconds
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
@@ -40,6 +41,8 @@ def value_of(kind: Kind, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError(value)
         return value
+    if kind == "int" and isinstance(value, str):  # a key as a client writes it whose numbers are doubles
+        value = integer_of(value)
     if not isinstance(value, int | float | bool | np.integer | np.floating) or not math.isfinite(value):
         raise ValueError(value)
     if kind == "int":

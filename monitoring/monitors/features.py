@@ -1,6 +1,7 @@
 """The features that the version read, column by column."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,9 +38,16 @@ def features(context: Context) -> list[Alarm]:
     for name in sorted(context.newest.columns):
         if context.newest.columns[name]["rows"] >= context.settings.fewest_rows:
             changed = unlike_training(context, name) or _broken(context, name)
-            changed = changed or [*new_values(context, name), *_shift(context, name)]
+            changed = changed or _moved(context, name)
             found += changed or drift(context, name)
     return found
+
+
+def _moved(context: Context, name: str) -> list[Alarm]:
+    """Other values than before; of a node's feature it is a warning only, since content and people do change."""
+    found = [*new_values(context, name), *_shift(context, name)]
+    warned = context.newest.columns[name].get("node", False)
+    return [replace(one, state=State.WATCH) for one in found] if warned else found
 
 
 def _broken(context: Context, name: str) -> list[Alarm]:

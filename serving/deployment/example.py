@@ -16,6 +16,8 @@ from serving.versions.bundle import SPEC
 from serving.versions.prior import FILE, Prior
 
 _ITEMS = 5
+_EXACT = 2**53
+"""The largest integer that every reader of JSON keeps."""
 
 
 def bundle_request(bundle: Path) -> dict[str, Any]:
@@ -37,7 +39,8 @@ def example_request(spec: Spec, training_set: Path, endpoint: Address, time: int
 def example_instance(spec: Spec, training_set: Path, time: int) -> dict[str, Any]:
     """Build an instance from the last impression of ``training_set/impressions.parquet`` and five recent items.
 
-    ``time`` replaces the impression's own time: the store returns nothing newer than the request.
+    ``time`` replaces the impression's own time: the store returns nothing newer than the request. Integer keys are text
+    where one is beyond 2^53, so that they survive wherever the example is pasted.
     """
     shown = spec.impressions
     named = [shown.member.column, shown.item.column, shown.surface, shown.time]
@@ -46,10 +49,11 @@ def example_instance(spec: Spec, training_set: Path, time: int) -> dict[str, Any
     table = table.sort_by([(shown.time, "descending")]).slice(0, 200)
     row = table.slice(0, 1).to_pylist()[0]
     context = {name: row[name] for name in shown.context if row[name] is not None}
-    items = compute.unique(table[shown.item.column]).to_pylist()[:_ITEMS]
+    member, items = row[shown.member.column], compute.unique(table[shown.item.column]).to_pylist()[:_ITEMS]
+    texts = any(isinstance(key, int) and abs(key) > _EXACT for key in (member, *items))
     instance = {
-        "member": row[shown.member.column],
-        "items": items,
+        "member": str(member) if texts else member,
+        "items": [str(key) for key in items] if texts else items,
         "context": {"surface": row[shown.surface], "time": iso(time), **context},
     }
     if shown.candidate_context:

@@ -8,15 +8,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from models import clock
 from models.float32 import survives
-from models.spec import Node, Spec
+from models.spec import Spec
 from models.time_units import SECOND, microseconds
 from serving.errors import RequestError
 from serving.ranking.candidates import CandidateColumns, candidates_model, given_candidates
+from serving.ranking.keys import Key, has_text_keys, items_type, member_type
 from serving.settings.limits import Limits
 from serving.validation import StrictModel, first_error
 
-Key = int | str
-_INT64 = 2**63
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -41,6 +40,8 @@ class RankingRequest:
     """The context of each candidate; a column that was not given is absent."""
     explain: bool = False
     """Whether the response should include reasons for each score."""
+    text_keys: bool = False
+    """Whether the response should write integer keys as text, as the request did (``serving.ranking.keys``)."""
 
 
 class RequestParser:
@@ -50,6 +51,7 @@ class RequestParser:
         self.limits = limits or Limits()
         self._context = list(spec.impressions.context)
         self._candidates = spec.impressions.typed_candidates
+        self._integers = {role: spec.nodes[column.node].key_type == "int" for role, column in spec.node_columns()}
         instance = _instance_model(spec, self.limits)
         self._instance = instance
         instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
@@ -65,8 +67,11 @@ class RequestParser:
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
         moment = clock.now() if now is None else now
-        instances = enumerate(checked.instances)  # type: ignore[attr-defined]
-        requests = [self._request(instance, moment, f"instances.{place}.") for place, instance in instances]
+        pairs = zip(checked.instances, document["instances"], strict=True)  # type: ignore[attr-defined, index]
+        requests = [
+            self._request(instance, given, moment, f"instances.{place}.")
+            for place, (instance, given) in enumerate(pairs)
+        ]
         self._check_explained(requests)
         return requests
 
@@ -76,7 +81,7 @@ class RequestParser:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
-        request = self._request(checked, clock.now() if now is None else now)
+        request = self._request(checked, instance, clock.now() if now is None else now)
         self._check_explained([request])
         return request
 
@@ -85,7 +90,8 @@ class RequestParser:
         if found > self.limits.explained:
             raise RequestError(f"explain: expected at most {self.limits.explained} items to explain; found {found}")
 
-    def _request(self, instance: Any, now: int, place: str = "") -> RankingRequest:
+    def _request(self, instance: Any, document: Any, now: int, place: str = "") -> RankingRequest:
+        """The request of a checked instance; ``document``: the instance as it came."""
         given = instance.context
         columns = {name: getattr(given, f"context_{name}") for name in self._context}
         return RankingRequest(
@@ -96,6 +102,7 @@ class RequestParser:
             context={name: value for name, value in columns.items() if value is not None},
             candidates=given_candidates(self._candidates, instance, place),
             explain=instance.explain,
+            text_keys=has_text_keys(document, self._integers),
         )
 
 
@@ -112,19 +119,13 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
     context = create_model("Context", __base__=StrictModel, surface=(surfaces, ...), time=(moment, None), **columns)
-    item = _key(spec.nodes[spec.impressions.item.node], limits)
-    items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
-    member = _key(spec.nodes[spec.impressions.member.node], limits)
+    keys = items_type(spec.nodes[spec.impressions.item.node], limits)
+    items: Any = Annotated[keys, AfterValidator(_each_once)]
+    member = member_type(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
     if candidates := candidates_model(spec.impressions.typed_candidates, kinds, limits.items):
         fields["candidates"] = (candidates | None, None)
     return create_model("Instance", __base__=StrictModel, **fields, explain=(bool, False))
-
-
-def _key(node: Node, limits: Limits) -> Any:
-    if node.key_type == "int":
-        return Annotated[int, Field(ge=-_INT64, lt=_INT64)]
-    return Annotated[str, Field(min_length=1, max_length=limits.text)]
 
 
 def _moment(value: object) -> datetime | None:

@@ -10,12 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.spec.serving import Serving
+from models.time_units import iso
 from serving.ranking.explore import ordered
 
 Adjustments = list[list[dict[str, Any]]]
 """By candidate: the rules that changed its score or position, in the order in which they are applied."""
 POPULARITY: dict[str, Any] = {"rule": "popularity"}
 """The score is the item's popularity prior, because the online store did not respond."""
+
+
+class Seen(NamedTuple):
+    """The member's newest activity on a candidate."""
+
+    action: str
+    """Its edge type."""
+    time: int
+    """Microseconds UTC."""
 
 
 class RuleResult(NamedTuple):
@@ -34,16 +44,16 @@ class RuleResult(NamedTuple):
 
 
 def apply_rules(
-    rules: Serving, scores: np.ndarray, seen: np.ndarray, creators: Sequence[str], shown: float, slate: str
+    rules: Serving, scores: np.ndarray, seen: Sequence[Seen | None], creators: Sequence[str], shown: float, slate: str
 ) -> RuleResult:
     """Apply the rules that the spec turns on.
 
-    ``scores`` (C,): probabilities of the primary task; ``seen`` (C,) bool: the member has acted on the item before;
+    ``scores`` (C,): probabilities of the primary task; ``seen``: C activities, None = the member has not acted on it;
     ``creators``: C keys, "" = unknown; ``shown``: the member's exposures within the cap's window; ``slate``: the
     slate's id, which decides whether it is ordered at random.
     """
     if rules.seen_discount is not None:
-        scores = discounted(scores, seen, rules.seen_discount.factor)
+        scores = discounted(scores, _acted_on(seen), rules.seen_discount.factor)
     greedy = by_score(scores)
     moved, capped = np.zeros(len(scores), bool), np.zeros(len(scores), bool)
     groups = [greedy]
@@ -84,15 +94,18 @@ def allowance(shown: float, most: int) -> int:
 
 
 def adjustments(
-    rules: Serving, seen: np.ndarray, moved: np.ndarray, explored: dict[str, Any] | None, capped: np.ndarray
+    rules: Serving,
+    seen: Sequence[Seen | None],
+    moved: np.ndarray,
+    explored: dict[str, Any] | None,
+    capped: np.ndarray,
 ) -> Adjustments:
-    """List the rules that changed each candidate, from (C,) bool masks; equal candidates share one list object.
+    """List the rules that changed each candidate; ``moved`` and ``capped`` are (C,) bool.
 
-    ``explored``: the entry of every candidate of a slate that was ordered at random, else None.
+    ``explored``: the entry of every candidate of a slate that was ordered at random, else None. Candidates with equal
+    entries share one list object.
     """
     given: list[tuple[np.ndarray, dict[str, Any]]] = []
-    if rules.seen_discount is not None:
-        given.append((seen, {"rule": "seen_discount", "factor": rules.seen_discount.factor}))
     if rules.diversity is not None:
         given.append((moved, {"rule": "diversity", "most": rules.diversity.most}))
     if explored is not None:
@@ -104,4 +117,14 @@ def adjustments(
     for place, (touched, rule) in enumerate(given):
         code += touched.astype(np.int64) << place
         kinds += [[*kind, rule] for kind in kinds]
-    return [kinds[kind] for kind in code.tolist()]
+    found = [kinds[kind] for kind in code.tolist()]
+    if rules.seen_discount is not None:
+        discount = {"rule": "seen_discount", "factor": rules.seen_discount.factor}
+        for place, activity in enumerate(seen):
+            if activity is not None:  # the first rule
+                found[place] = [{**discount, "action": activity.action, "time": iso(activity.time)}, *found[place]]
+    return found
+
+
+def _acted_on(seen: Sequence[Seen | None]) -> np.ndarray:
+    return np.array([activity is not None for activity in seen], bool)

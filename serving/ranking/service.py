@@ -13,9 +13,10 @@ from models.spec.serving import Serving
 from models.time_features import UNKNOWN, derive_time_features
 from serving.ranking.candidates import candidate_inputs
 from serving.ranking.explain import Explainer
+from serving.ranking.keys import Key
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
-from serving.ranking.request import Key, RankingRequest
-from serving.ranking.rules import POPULARITY, RuleResult, apply_rules
+from serving.ranking.request import RankingRequest
+from serving.ranking.rules import POPULARITY, RuleResult, Seen, apply_rules
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.slate import NOTHING_FOREIGN, ForeignVectors, Reasons, Slate, SlateIds, is_column
 from serving.ranking.staleness import NOTHING_STALE, Staleness
@@ -130,7 +131,8 @@ class RankingService:
         probabilities = self.prior.probabilities(request.items)
         count = len(request.items)
         cold = np.ones(count, bool)
-        result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0, ids.slate)
+        scores = probabilities[self.spec.primary_task]
+        result = apply_rules(Serving(), scores, [None] * count, [""] * count, 0, ids.slate)
         result = result._replace(adjustments=[[POPULARITY]] * count)
         features = self.features(request, OnlineFeatures.nothing(count))
         return self._slate(ids, request, probabilities, cold, features, result, _ReadFacts())
@@ -140,24 +142,27 @@ class RankingService:
     ) -> RuleResult:
         rules = self.spec.serving
         acted_on = self._acted_on(request, online.member)
-        seen = np.array([str(item) in acted_on for item in request.items])
+        seen = [acted_on.get(str(item)) for item in request.items]
         creators = [creator or "" for creator in online.items.creator]
         scores, exposures = probabilities[self.spec.primary_task], self._exposures(online)
         return apply_rules(rules, scores, seen, creators, exposures, ids.slate)
 
-    def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
-        """Keys, as text, of the items that the member's latest activities before the request target.
+    def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> dict[str, Seen]:
+        """By key, as text, of an item: the newest of the member's latest activities before the request that target it.
 
         Vectors of other encoders hold the same activities, so they count too. Malformed ones (columns of unequal
         length) are ignored.
         """
         if member is None or self.spec.serving.seen_discount is None:
-            return set()
+            return {}
         columns = (member.activity_edges, member.activity_keys, member.activity_times)
         if len({column.size for column in columns}) > 1:
-            return set()
-        activities = zip(*columns, strict=True)
-        return {key for edge, key, moment in activities if edge in self._item_edges and moment < request.time}
+            return {}
+        found: dict[str, Seen] = {}
+        for edge, key, moment in zip(*columns, strict=True):
+            if edge in self._item_edges and moment < request.time and (key not in found or moment > found[key].time):
+                found[key] = Seen(edge, int(moment))
+        return found
 
     @cached_property
     def _item_edges(self) -> set[str]:
@@ -200,6 +205,7 @@ class RankingService:
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in read.items()},
             relative=self.scorer.relative,
+            text_keys=request.text_keys,
             **vars(facts),
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.impression_ids import impression_ids, slate_id
 from models.time_units import iso
-from serving.ranking.request import Key
+from serving.ranking.keys import Key
 from serving.ranking.rules import Adjustments
 from serving.ranking.staleness import NOTHING_STALE, Staleness
 
@@ -87,6 +87,12 @@ class Slate:
     """Tasks whose probabilities rank, while their level means nothing (docs/negatives.md)."""
     reasons: Reasons | None = None
     """What changed each score most, where the request asked for reasons."""
+    text_keys: bool = False
+    """Whether a response writes integer keys as text, as the request did."""
+
+    def item_keys(self) -> list[Key]:
+        """The items as a response writes them."""
+        return [*map(str, self.items)] if self.text_keys else self.items
 
     def impressions(self) -> list[str]:
         """The ids of the impressions, by candidate (``models.impression_ids``)."""
@@ -96,7 +102,7 @@ class Slate:
         """Return one prediction of the v1 protocol."""
         tasks = list(self.probabilities)
         columns = (
-            self.items,
+            self.item_keys(),
             self.impressions(),
             self.scores.tolist(),
             self.propensities.tolist(),
@@ -124,7 +130,7 @@ class Slate:
             candidate["reasons"] = reasons
         return {
             "request_id": self.ids.request,
-            "member": self.member,
+            "member": str(self.member) if self.text_keys else self.member,
             "model_version": self.model_version,
             "member_cold": self.member_cold,
             "fallback": self.fallback,

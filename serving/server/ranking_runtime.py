@@ -20,8 +20,9 @@ import numpy as np
 
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.ranking.batching import Batching
+from serving.ranking.keys import Key
 from serving.ranking.reader import OnlineFeatures
-from serving.ranking.request import Key, RankingRequest, RequestParser
+from serving.ranking.request import RankingRequest, RequestParser
 from serving.ranking.scorer import SlateInputs
 from serving.ranking.service import RankingService
 from serving.ranking.slate import Reasons, Slate, SlateIds

@@ -2,11 +2,11 @@
 
 Inputs, one ranking request per call: ``member`` [1], ``items`` [n], ``surface`` [1], and optionally ``time`` [1], the
 spec's context columns [1], those of the candidates [n] (NaN and "" are missing values) and ``explain`` [1] BOOL. Keys
-are INT64 or BYTES, as in the spec; numbers FP64, FP32 or INT64; the rest BYTES. Outputs in ranked order: ``items`` [n],
-``probability_<task>`` [n] FP64, ``cold`` [n] BOOL, ``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's),
-``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES (ids), ``propensity`` [n] FP64, ``member_cold`` [1]
-BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON list), ``model_version`` [1] BYTES, and if ``explain`` is true
-``reasons`` [n] BYTES (JSON each).
+are INT64 or BYTES, as in the spec, and integer keys may be BYTES too (their digits; then the output is); numbers FP64,
+FP32 or INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n]
+BOOL, ``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``impression`` [n]
+BYTES (ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON
+list), ``model_version`` [1] BYTES, and if ``explain`` is true ``reasons`` [n] BYTES (JSON each).
 """
 
 import json
@@ -40,7 +40,7 @@ class TensorSchema:
     def inputs(self) -> dict[str, tuple[tuple[str, ...], bool]]:
         """By name: the accepted datatypes (the metadata has the first), and whether the tensor is required."""
         impressions = self.spec.impressions
-        keys = {"int": ("INT64",), "string": ("BYTES",)}
+        keys = {"int": ("INT64", "BYTES"), "string": ("BYTES",)}
         context = {f.name: (_NUMBERS if f.kind == "number" else ("BYTES",), False) for f in impressions.typed_given}
         return {
             **context,
@@ -116,7 +116,7 @@ class TensorSchema:
 
         binary = bool(request.use_binary_outputs)
         columns: dict[str, list[Any]] = {
-            "items": slate.items,
+            "items": slate.item_keys(),
             "cold": slate.cold.tolist(),
             "member_cold": [slate.member_cold],
             "fallback": [slate.fallback],
@@ -131,6 +131,8 @@ class TensorSchema:
         for task in self.spec.tasks:
             columns[f"probability_{task}"] = slate.probabilities[task].tolist()
         outputs = self.output_metadata()
+        if slate.text_keys:
+            outputs[0] = {**outputs[0], "datatype": "BYTES"}
         if slate.reasons is not None:
             columns["reasons"] = [json.dumps(reasons) for reasons in slate.reasons]
             outputs.append({"name": "reasons", "datatype": "BYTES", "shape": [-1]})
@@ -204,7 +206,11 @@ def _values(tensor: "InferInput", datatypes: tuple[str, ...]) -> list[Any]:
     values = _raw(tensor, place) if tensor._raw_data is not None else _flat(tensor.data or [], len(shape), place)
     if len(values) != prod(shape):
         raise RequestError(f"{place}: expected {prod(shape)} values, as its shape says; found {len(values)}")
-    return [_text(value, place) for value in values] if tensor.datatype == "BYTES" else values
+    if tensor.datatype == "BYTES":
+        return [_text(value, place) for value in values]
+    if any(isinstance(value, str) for value in values):  # integer keys may be text, but not in a tensor of numbers
+        raise RequestError(f"{place}: expected values of {tensor.datatype}; found text. Integer keys as text are BYTES")
+    return values
 
 
 def _raw(tensor: "InferInput", place: str) -> list[Any]:
@@ -235,8 +241,10 @@ def _known(value: Any) -> Any:
 
 def _text(value: Any, place: str) -> Any:
     """A BYTES value as text; in JSON it is a string already."""
-    if not isinstance(value, bytes):
+    if isinstance(value, str):
         return value
+    if not isinstance(value, bytes):
+        raise RequestError(f"{place}: expected text in a tensor of BYTES; found {quoted(value)}")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

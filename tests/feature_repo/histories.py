@@ -96,7 +96,7 @@ def tables_of(history: History) -> dict[str, pa.Table]:
             "post_id": post,
             "valid_from": ORIGIN + time,
             "topic": topic,
-            "title": post,
+            "title": (post, "", None, "ü\n東")[row % 4],  # missing is not empty
             "embedding": [row, -0.0, 1e-30],
             "published": None if topic is None else ORIGIN + 2 * time,
         }

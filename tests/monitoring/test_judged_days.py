@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from monitoring import judged_days
+from monitoring.days.columns import number_column
 from monitoring.errors import SummaryError
 from monitoring.judged_days import Judged, judge_days, newest_settled, read_summary
 from monitoring.verdict import State
@@ -140,3 +141,13 @@ def test_days_that_are_judged_late_have_the_roles_of_then(tmp_path: Path) -> Non
     found = [read_verdict(str(tmp_path), SPEC.name, day).versions for day in verdict_days(str(tmp_path), SPEC.name)]
     trial = {"champion": "1", "canary": "2"}
     assert found == [{"champion": "1"}, trial, {"champion": "2"}, {"champion": "2", "canary": "3"}]
+
+
+def test_a_days_summary_has_the_columns_of_nodes_beside_those_of_the_log(tmp_path: Path) -> None:
+    own = {name: {**number_column(np.ones(200)), "node": True} for name in ("title (length)", "hour")}
+    given = (str(tmp_path), FakeLog({3: joined(3)}).join, START, ROLES, noon(5))
+    found = judge_days(SPEC, *given, nodes=lambda rows: own if len(rows) else {})
+    columns = found.days[-1].columns
+    assert columns["title (length)"] == own["title (length)"]
+    assert "node" not in columns["hour"]  # the log's own
+    assert read_summary(str(tmp_path), SPEC.name, "2026-01-08").columns == columns

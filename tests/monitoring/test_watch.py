@@ -1,13 +1,17 @@
 """What a run of the monitors says: the verdict, and the drift of what was served, never silently of something else."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from models.spec.nodes import Node
+from models.time_units import DAY
 from monitoring.documents import write_frame
 from monitoring.verdict import State, Verdict
 from monitoring.verdicts import newest_verdict
@@ -65,6 +69,39 @@ def test_what_was_served_is_compared_settled_or_not(run, tmp_path: Path) -> None
     assert found.judged is None
     assert found.report() == {}
     assert "state" not in found.metrics()
+
+
+def test_features_of_nodes_are_compared_as_of_what_was_served(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.drift._evidently", lambda *_: None)
+    (key,) = {SPEC.nodes[SPEC.impressions.item.node].key}
+    document = {"key": key, "views": {"content": {"table": "items", "features": {"title": "text", "age": "number"}}}}
+    spec = SPEC.model_copy(update={"nodes": {**SPEC.nodes, SPEC.impressions.item.node: Node.model_validate(document)}})
+    rows = pq.read_table(folders[0] / "impressions.parquet")
+    rows = rows.append_column("title", pa.array(["red", "blue shoes"] * 450)).append_column(
+        "age", pa.array([1.0] * 900)
+    )
+    pq.write_table(rows, tmp_path / "impressions.parquet")
+    asked = []
+
+    def retrieve(keys: Mapping[str, np.ndarray], times: np.ndarray) -> dict[str, pa.ChunkedArray]:
+        asked.append((set(keys), len(times), times.min() >= noon(3) - DAY))
+        count = len(times)
+        return {"title": pa.chunked_array([["green hats"] * count]), "age": pa.chunked_array([[1.0] * count])}
+
+    def drifted(days: dict[int, pa.Table], **parts: object) -> set[str]:
+        log = Log(FakeLog(days).join, FIRST.date() if days else None, **parts)  # type: ignore[arg-type]
+        found = watch(spec, log, tmp_path, folders[1], tmp_path / "drift.html", noon(3)).drift
+        return {name for name in found["drifted"] if name.startswith(("title", "age"))} | {
+            f"compared {name}" for name in found["columns"] if name == "age"
+        }
+
+    served = {3: joined(3)}
+    assert drifted(served, retrieve=retrieve) == {"title (length)", "title (words)", "compared age"}
+    assert asked == [({spec.nodes[role.node].key for _, role in spec.node_columns()}, 200, True)]
+    assert drifted({}) == {"compared age"}  # the test window, whose features the training set has
+    assert drifted(served) == set()  # nothing reads them
 
 
 @pytest.mark.parametrize(("rows", "current"), [(49, "test window"), (50, "endpoint")])

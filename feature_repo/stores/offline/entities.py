@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
+from feature_repo.exact_frames import exact_frame
 from feature_repo.stores.errors import RetrievalInputError
 from feature_repo.stores.offline.engine import Bounds, Unit, connected
-from feature_repo.stores.offline.exact import exact_frame
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 _LARGEST_US = 2**63 // 1000

@@ -10,8 +10,9 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
+from feature_repo.exact_frames import exact_frame
 from feature_repo.stores.errors import UnsupportedError
-from feature_repo.stores.offline.exact import ExactRetrievalJob, exact_frame, noted, on_demand_names
+from feature_repo.stores.offline.exact import ExactRetrievalJob, noted, on_demand_names
 from feature_repo.stores.offline.location import locate
 from feature_repo.stores.offline.write import write_new
 

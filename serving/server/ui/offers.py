@@ -9,7 +9,8 @@ import orjson
 
 from models.spec import Spec
 from models.time_units import iso
-from serving.ranking.request import Key, is_live
+from serving.ranking.keys import Key
+from serving.ranking.request import is_live
 from serving.settings.settings import Settings
 
 _SLATES = 12
@@ -34,7 +35,6 @@ def offers(spec: Spec, settings: Settings, popular: Sequence[Key]) -> dict[str, 
         "context": [{"name": feature.name, "kind": feature.kind} for feature in impressions.typed_context],
         "candidates": [{"name": feature.name, "kind": feature.kind} for feature in impressions.typed_candidates],
         "item_node": impressions.item.node,
-        "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
         "most": min(limits.items, limits.explained),
         "latest": latest_slates(Path(settings.served), list(impressions.context), list(impressions.candidate_context)),
         "popular": [str(item) for item in popular[:_ITEMS]],

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.spec import Spec
 from serving.errors import ErrorResponse, OverloadedError, error_response
-from serving.ranking.request import Key
+from serving.ranking.keys import Key
 from serving.server.admission import Admission
 from serving.server.document import JSON
 from serving.server.ui.offers import offers

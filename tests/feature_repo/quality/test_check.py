@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.quality import check, profile
+from feature_repo.quality import check, kinds_of, profile
 from feature_repo.quality.profile import FEWEST_ROWS
 from models.spec.expectations import CheckedView, Expectation
+from models.spec.nodes import View
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 UNTIL = int(NOW.timestamp()) * 1_000_000
@@ -144,3 +145,29 @@ def test_a_rare_value_that_was_one_of_two_is_missed() -> None:
     (finding,) = _found(now, before, score={"drift": 0.1})
     assert "expected more than one value, as in the last good values; found a single one" in finding
     assert _found(before, before, score={"drift": 0.1}) == []
+
+
+def test_vectors_drift_by_their_norms_and_texts_by_their_characters() -> None:
+    view = View(
+        table="posts",
+        features={"title": "text", "place": "vector[2]"},
+        expectations={"title": Expectation(drift=0.2), "place": Expectation(drift=0.2)},
+    )
+
+    def table(titles: list[str | None], places: list[list[float] | None]) -> pa.Table:
+        times = pa.array([NOW] * len(titles), pa.timestamp("us", tz="UTC"))
+        vectors = pa.array(places, pa.list_(pa.float32()))
+        return pa.table({"title": pa.array(titles, pa.string()), "place": vectors, "time": times})
+
+    def found(now: pa.Table) -> list[str]:
+        return [str(one) for one in check("posts", view, now, "time", profiles, UNTIL)]
+
+    good = table(["red", "blue shoes"] * 50, [[1.0, 0.0], [0.0, 2.0]] * 50)
+    profiles = profile(good, ["title", "place"], kinds_of(view))
+    assert found(table(["tan", "pink shoes"] * 50, [[0.0, 1.0], [2.0, 0.0]] * 50)) == []
+    assert found(table([], [])) == []
+    title, place = found(table(["", "blue shoes"] * 50, [[9.0, 0.0], None] * 50))
+    assert "title: expected a PSI of the numbers of characters of at most 0.2" in title
+    assert "place: expected a PSI of the norms of at most 0.2" in place
+    gone = found(table([None] * 100, [None] * 100))  # null is not ""
+    assert len(gone) == 2

@@ -24,6 +24,13 @@ def test_parts_are_one_table_in_the_order_of_their_names(tmp_path: Path) -> None
     assert found.to_dict("list") == {"member": [1, 2], "post": ["a", "b"]}
 
 
+def test_keys_beyond_2_to_the_53_stay_what_they_are_beside_nulls(tmp_path: Path) -> None:
+    keys = [2**53 + 1, None, 2**63 - 1, -(2**63)]
+    write(tmp_path, "2026-01-01", member=pd.array(keys, "Int64"), post=list("abcd"))
+    found = read_parts(tmp_path, TABLES)["likes"]["member"]
+    assert [None if pd.isna(key) else int(key) for key in found] == keys
+
+
 def test_a_column_has_one_type(tmp_path: Path) -> None:
     write(tmp_path, "2026-01-01", member=[None], post=["a"])
     write(tmp_path, "2026-01-02", member=[1], post=["a"])

@@ -43,11 +43,23 @@ def test_json_lines_json_and_csv_say_the_same(plan: EventPlan, tmp_path: Path, m
     assert read_file(plan, "-") == found
 
 
+@pytest.mark.parametrize("key", [2**53 + 1, 2**63 - 1, -(2**63)])
+def test_a_key_of_64_bits_is_read_from_numbers_and_from_text(plan: EventPlan, tmp_path: Path, key: int) -> None:
+    number, text = ({**_good(), "member": one} for one in (key, str(key)))
+    (tmp_path / "rows.json").write_text(json.dumps([number, text]))
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps(number)}\n{json.dumps(text)}\n")
+    (tmp_path / "rows.csv").write_text("\n".join(",".join(map(str, one)) for one in (text, text.values())))
+    for name, count in (("rows.json", 2), ("rows.jsonl", 2), ("rows.csv", 1)):
+        assert [row["member"] for row in read_file(plan, str(tmp_path / name))] == [key] * count
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"member": None}, "row 2, column member: expected a whole number of 64 bits; found null"),
-        ({"member": "1"}, "row 2, column member: expected a whole number of 64 bits; found '1'"),
+        ({"member": "01"}, "row 2, column member: expected a whole number of 64 bits; found '01'"),
+        ({"member": "9223372036854775808"}, "row 2, column member: expected a whole number of 64 bits; found '92233"),
+        ({"member": 4.6e18}, r"row 2, column member: expected a whole number of 64 bits; found 4.6e\+18"),
         ({"member": 1.5}, "row 2, column member: expected a whole number of 64 bits; found 1.5"),
         ({"post_id": 7}, "row 2, column post_id: expected text; found 7"),
         ({"member": True}, "row 2, column member: expected a whole number of 64 bits; found True"),

@@ -21,6 +21,7 @@ NOON = 1_767_700_800_000_000
         *(("int", float(n), n) for n in (0, -(2**53) + 1, 2**53 - 1, -(2**52) - 1, 2**52)),
         *(("int", one(7), 7) for one in (np.int64, np.int8, np.uint64, np.float32, np.float64)),
         *(("int", True, 1), ("int", False, 0)),
+        *(("int", str(n), n) for n in (0, 7, -7, -(2**63), 2**63 - 1, 2**53 + 1)),
         *(("time", n, n) for n in (0, -(2**63) + 1, 2**63 - 1, -(2**62) - 1, 2**62)),
         *(("time", "12", 12), ("time", "-12", -12), ("time", np.int64(12), 12)),
         *(("time", "2026-01-06T12:00:00", NOON), ("time", "2026-01-06T14:00:00+02:00", NOON)),
@@ -45,7 +46,8 @@ def test_nothing_stays_nothing(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("kind", "given"),
     [
-        *(("int", n) for n in (2**63, -(2**63) - 1, 2.0**53, -(2.0**53), 0.5, math.inf, "1", "x", [1], 1j)),
+        *(("int", n) for n in (2**63, -(2**63) - 1, 2.0**53, -(2.0**53), 0.5, math.inf, "x", [1], 1j)),
+        *(("int", n) for n in ("01", "+1", " 1", "1.0", "-0", "", str(2**63), str(-(2**63) - 1), "9" * 5000)),
         *(("time", n) for n in (2**63, -(2**63), 2**64, True, 1.0, "soon", "1.5", [1], "99999999999999999999")),
         *(("text", n) for n in (1, True, 0.5, b"a", ["a"])),
         *(("double", n) for n in (math.inf, -math.inf, "1", [1.0])),

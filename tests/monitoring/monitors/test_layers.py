@@ -72,6 +72,16 @@ def test_the_fault_raises_the_alarm_of_its_layer(cause):
     assert all(one.text and len(one.text) < 300 for one in found)
 
 
+def test_another_distribution_of_a_nodes_feature_is_a_warning_and_a_lost_one_a_fault():
+    def on_a_node(**parts):
+        return changed(lambda day: day["columns"]["item_rate"].update(parts, node=True))
+
+    moved = features(context(on_a_node(quantiles=[one + 1 for one in column()["quantiles"]])))
+    assert [(one.cause, one.state) for one in moved] == [("features.shift", State.WATCH)]
+    lost = features(context(on_a_node(missing=column()["rows"] // 3)))
+    assert [(one.cause, one.state) for one in lost] == [("features.null", State.DATA_FAULT)]
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_quiet_day_raises_none(layer):
     assert MONITORS[layer](context()) == []

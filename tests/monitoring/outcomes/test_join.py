@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from models.served import read
 from models.time_units import HOUR
 from monitoring.outcomes import OutcomeCounts, join
 from monitoring.outcomes.labels import Labels
@@ -57,6 +58,22 @@ def test_a_row_has_slate_labels_and_features_in_both_forms(tmp_path: Path) -> No
         assert (second["stale"], second["score"], second["label_click"]) == ("vectors,counters", None, 1)
         assert second["happened_click"] == START + HOUR
         assert list(first) == pq.read_schema(tmp_path / f"day={DAY}.parquet").names
+
+
+def test_keys_of_64_bits_are_told_apart_in_both_forms(tmp_path: Path) -> None:
+    """In doubles the two items would be one."""
+    member, items = 2**63 - 1, [2**53, 2**53 + 1]
+    rows = [line(f"b/0/{rank}", START, member=member, item=item) for rank, item in enumerate(items)]
+    time = pd.to_datetime([START + 60_000_000], unit="us", utc=True).as_unit("us")
+    shown = {"member": [member], "item": items[1:], "surface": "feed", "time": time, "clicked": 1.0, "liked": 0.0}
+    pd.DataFrame({**shown, "settled_time": time}).to_parquet(tmp_path / "impressions.parquet")
+    for place in (write_lines(tmp_path / "lines", rows), write_parts(f"{tmp_path}/parts", rows)):
+        join(spec_of(None), place, NONE, LATER, DAY, DAY, tmp_path, tmp_path / "impressions.parquet")
+        found = joined(tmp_path)
+        assert [(one["member"], one["item"]) for one in found] == [(member, item) for item in items]
+        assert labels(tmp_path) == [None, 1]
+        frame = read(place)
+        assert (frame["member"].tolist(), frame["item"].tolist()) == ([member] * 2, items)
 
 
 def test_lines_that_cannot_be_read_are_counted_and_older_ones_are_read(tmp_path: Path) -> None:

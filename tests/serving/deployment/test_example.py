@@ -53,6 +53,14 @@ def test_the_last_impression_becomes_a_line_that_works(world: World, server: End
     assert not response["member_cold"]
 
 
+def test_keys_that_json_readers_may_round_are_text(world: World, tmp_path: Path) -> None:
+    folder = training_set(world, tmp_path / "training_set")
+    frame = pd.read_parquet(folder / "impressions.parquet").tail(2)
+    frame.assign(item=[2**63 - 1, 7]).to_parquet(folder / "impressions.parquet")
+    instance = example_instance(world.spec, folder, world.as_of)
+    assert (instance["member"], instance["items"]) == (str(world.keys("member")[8]), ["7", "9223372036854775807"])
+
+
 def test_a_bundle_alone_makes_a_request_that_is_answered(world: World, server: Endpoint) -> None:
     document = bundle_request(world.state.parent / "bundle")
     (instance,) = document["instances"]

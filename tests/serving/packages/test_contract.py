@@ -105,6 +105,17 @@ def test_an_unknown_member_is_cold(runtime: httpx.Client, world: World) -> None:
     assert (response.status_code, found["member_cold"], found["fallback"]) == (200, True, False)
 
 
+def test_keys_of_64_bits_come_back_as_they_came(runtime: httpx.Client, world: World) -> None:
+    member, items = 2**63 - 1, [2**53 + 1, 2**53, -(2**63)]
+    (found,) = post(runtime, world, document(member=member, items=items)).json()["predictions"]
+    assert (found["member"], sorted(ranked["item"] for ranked in found["slate"])) == (member, sorted(items))
+    (found,) = post(runtime, world, document(member=str(member), items=[*map(str, items)])).json()["predictions"]
+    ranked = [ranked["item"] for ranked in found["slate"]]
+    assert (found["member"], sorted(ranked)) == (str(member), sorted(map(str, items)))
+    refused = post(runtime, world, document(member=4.6e18))
+    assert (refused.status_code, "member: expected a whole number" in refused.text) == (400, True)
+
+
 def test_the_request_id_comes_back(server: str, runtime: httpx.Client, world: World) -> None:
     response = post(runtime, world, document(), **{"x-request-id": "from-the-caller-17"})
     assert response.json()["predictions"][0]["request_id"] == "from-the-caller-17"

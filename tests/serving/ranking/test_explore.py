@@ -27,7 +27,7 @@ RULES = [
 
 def found(rules: Serving, slate: str, scores: np.ndarray = SCORES) -> RuleResult:
     creators = CREATORS if len(scores) == len(CREATORS) else [""] * len(scores)
-    return apply_rules(rules, scores, np.zeros(len(scores), bool), creators, 0, slate)
+    return apply_rules(rules, scores, [None] * len(scores), creators, 0, slate)
 
 
 def served(rules: Serving) -> Iterator[RuleResult]:

@@ -5,17 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.spec.serving import Diversity, FrequencyCap, SeenDiscount, Serving
-from serving.ranking.rules import allowance, apply_rules, beyond, by_score, discounted
+from serving.ranking.rules import Seen, allowance, apply_rules, beyond, by_score, discounted
 
 SLATES = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.sampled_from(["", "a", "b", "c"])), max_size=30)
 MOST = st.integers(1, 4)
 FACTOR = st.floats(0.01, 0.99)
 Slate = list[tuple[float, bool, str]]
+CLICK = Seen("clicked", 1_767_700_800_000_000)
 
 
-def columns(slate: Slate) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    scores, seen, creators = ([row[place] for row in slate] for place in range(3))
-    return np.array(scores, np.float64), np.array(seen, bool), creators  # type: ignore[return-value]
+def columns(slate: Slate) -> tuple[np.ndarray, list[Seen | None], list[str]]:
+    scores, creators = ([row[place] for row in slate] for place in (0, 2))
+    return np.array(scores, np.float64), [CLICK if row[1] else None for row in slate], creators  # type: ignore[return-value]
 
 
 @given(SLATES)
@@ -67,15 +68,16 @@ def test_sorting_by_what_is_shown_gives_the_order(rules: Serving, slate: Slate, 
         assert found.scores[place] == scores[place] * factor
         assert ("frequency_cap" in entries) == found.capped[place]
         assert entries.keys() <= {name for name, rule in rules if rule is not None}
-        assert ("seen_discount" in entries) == (rules.seen_discount is not None and seen[place])
+        assert ("seen_discount" in entries) == (rules.seen_discount is not None and seen[place] is not None)
 
 
 @given(SLATES, FACTOR)
 def test_a_discount_comes_before_the_ranking_and_touches_what_was_seen_alone(slate: Slate, factor: float) -> None:
     scores, seen, creators = columns(slate)
-    found = discounted(scores, seen, factor)
-    np.testing.assert_array_equal(found[~seen], scores[~seen])
-    np.testing.assert_array_equal(found[seen], scores[seen] * factor)
+    mask = np.array([row[1] for row in slate], bool)
+    found = discounted(scores, mask, factor)
+    np.testing.assert_array_equal(found[~mask], scores[~mask])
+    np.testing.assert_array_equal(found[mask], scores[mask] * factor)
     rules = Serving(seen_discount=SeenDiscount(factor=factor))
     ranked = apply_rules(rules, scores, seen, creators, 0, "")
     np.testing.assert_array_equal(ranked.order, by_score(found))
@@ -83,7 +85,7 @@ def test_a_discount_comes_before_the_ranking_and_touches_what_was_seen_alone(sla
 
 def test_what_was_seen_falls_behind_what_is_new() -> None:
     rules = Serving(seen_discount=SeenDiscount(factor=0.5))
-    found = apply_rules(rules, np.array([0.9, 0.5]), np.array([True, False]), ["", ""], 0, "")
+    found = apply_rules(rules, np.array([0.9, 0.5]), [CLICK, None], ["", ""], 0, "")
     assert found.order.tolist() == [1, 0]
     assert found.scores.tolist() == [0.45, 0.5]
 
@@ -93,7 +95,7 @@ def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) ->
     scores, _, creators = columns(slate)
     order = by_score(scores)
     rules = Serving(diversity=Diversity(creation="by", most=most))
-    found = apply_rules(rules, scores, np.zeros(len(slate), bool), creators, 0, "").order
+    found = apply_rules(rules, scores, [None] * len(slate), creators, 0, "").order
     named = Counter(creator for creator in creators if creator)
     kept = sum(min(count, most) for count in named.values()) + creators.count("")
     head, tail = found[:kept].tolist(), found[kept:].tolist()
@@ -120,13 +122,13 @@ def test_all_rules_of_a_slate_by_hand() -> None:
         diversity=Diversity(creation="by", most=1),
         frequency_cap=FrequencyCap(counter="day", most=4),
     )
-    scores, seen = np.array([0.8, 0.7, 0.6, 0.5, 0.4]), np.array([True, False, False, False, True])
+    scores, seen = np.array([0.8, 0.7, 0.6, 0.5, 0.4]), [CLICK, None, None, None, CLICK]
     found = apply_rules(rules, scores, seen, ["b", "a", "a", "", ""], 1.9, "")
     assert found.scores.tolist() == [0.4, 0.7, 0.6, 0.5, 0.2]
     assert found.order.tolist() == [1, 3, 0, 4, 2]  # the second item of "a" is last
     assert found.capped.tolist() == [False, False, True, False, True]  # three of five are left
     discount, moved, cap = (
-        {"rule": "seen_discount", "factor": 0.5},
+        {"rule": "seen_discount", "factor": 0.5, "action": "clicked", "time": "2026-01-06T12:00:00+00:00"},
         {"rule": "diversity", "most": 1},
         {"rule": "frequency_cap", "most": 4},
     )

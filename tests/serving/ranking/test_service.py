@@ -8,7 +8,7 @@ import pytest
 
 from models.counters.ragged import Ragged
 from models.spec.serving import Diversity, Explore, FrequencyCap, MaxAge, SeenDiscount, Serving
-from models.time_units import HOUR
+from models.time_units import HOUR, iso
 from models.training.artifact import save_model
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest
@@ -180,9 +180,26 @@ def test_what_the_member_acted_on_before_the_request_is_discounted_before_the_ra
     assert found.items[-1] == best
     assert found.scores[-1] == pytest.approx(0.01 * found.probabilities["click"][-1])
     np.testing.assert_array_equal(found.scores[:-1], found.probabilities["click"][:-1])
+    assert found.adjustments[-1][0]["action"] == "clicked"
     for none in (("clicked", "77", before), ("follows", str(best), before), ("clicked", str(best), REQUEST.time)):
         slate = discounted(*none)
         np.testing.assert_array_equal(slate.scores, slate.probabilities["click"])
+
+
+def test_a_discount_names_the_newest_activity_before_the_request(
+    scorer: Scorer, state: OnlineFeatures, member: MemberVectors
+) -> None:
+    rest, now = scorer.activities - 3, REQUEST.time
+    acted = replace(
+        member,
+        activity_times=np.array([now - 9, now - 2, now, *[0] * rest]),
+        activity_edges=texts("clicked", "clicked", "clicked", *[""] * rest),
+        activity_keys=texts("10", "10", "10", *[""] * rest),
+    )
+    slate = ranked(scorer, replace(state, member=acted), Serving(seen_discount=SeenDiscount(factor=0.25))).to_json()
+    told = {candidate["item"]: candidate["adjustments"] for candidate in slate["slate"]}
+    entry = {"rule": "seen_discount", "factor": 0.25, "action": "clicked", "time": iso(now - 2)}
+    assert told == {item: [entry] if item == 10 else [] for item in REQUEST.items}
 
 
 def test_activities_of_unequal_columns_are_unknown(
@@ -226,7 +243,8 @@ def test_a_response_explains_its_order(scorer: Scorer, state: OnlineFeatures, me
     named = {item: [entry["rule"] for entry in candidate["adjustments"]] for item, candidate in shown.items()}
     expected = sorted(REQUEST.items, key=lambda item: ("diversity" in named[item], -shown[item]["score"]))
     assert list(shown) == expected
-    assert {"rule": "seen_discount", "factor": 0.01} in shown[best]["adjustments"]
+    told = {"rule": "seen_discount", "factor": 0.01, "action": "clicked", "time": iso(REQUEST.time - 1)}
+    assert shown[best]["adjustments"][0] == told
     assert shown[best]["score"] == shown[best]["probabilities"]["click"] * 0.01
     assert sum("diversity" in rules for rules in named.values()) == 1
     assert [candidate["capped"] for candidate in slate] == ["frequency_cap" in named[item] for item in shown]

@@ -10,6 +10,8 @@ from serving.server.served_log import ServedLog
 
 CALL = "5f0c9b1e-6f0f-4f5c-9d9e-1c1f6a4f8b11"
 
+SEEN = {"rule": "seen_discount", "factor": 0.5, "action": "clicked", "time": "2026-01-06T12:00:00+00:00"}
+
 
 def slate(member: int, *items: int, number: int = 0) -> Slate:
     places = np.arange(len(items))
@@ -27,7 +29,10 @@ def slate(member: int, *items: int, number: int = 0) -> Slate:
         capped=places > 0,
         scores=0.5 / (places + 2),
         propensities=1 / (places + 1),
-        adjustments=[[], [{"rule": "seen_discount", "factor": 0.5}]][: len(items)],
+        adjustments=[
+            [],
+            [SEEN],
+        ][: len(items)],
         probabilities={"click": 1 / (places + 2), "dwell": np.full(len(items), 0.5)},
         features={"count": np.where(places, np.nan, 3.0).astype(np.float32), "device": "phone", "absent": None},
         foreign=NOTHING_FOREIGN,

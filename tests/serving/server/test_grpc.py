@@ -69,6 +69,18 @@ def test_grpc_returns_what_rest_returns(stub: GRPCInferenceServiceStub, client: 
     assert response.model_version == world.version
 
 
+def test_integer_keys_as_text_come_back_as_text(stub: GRPCInferenceServiceStub, world: World) -> None:
+    keys = [b"9223372036854775807", b"-9223372036854775808", b"9007199254740993"]
+    response = stub.ModelInfer(request(world, items=("BYTES", keys)), timeout=20)
+    (found,) = (output for output in response.outputs if output.name == "items")
+    assert (found.datatype, sorted(found.contents.bytes_contents)) == ("BYTES", sorted(keys))
+    response = stub.ModelInfer(request(world, *map(int, keys)), timeout=20)
+    (found,) = (output for output in response.outputs if output.name == "items")
+    assert (found.datatype, sorted(found.contents.int64_contents)) == ("INT64", sorted(map(int, keys)))
+    reason = refused(stub, request(world, 1, member=("BYTES", [b"007"])), grpc.StatusCode.INVALID_ARGUMENT)
+    assert "member: expected a whole number of 64 bits" in reason
+
+
 def test_raw_tensors_get_raw_tensors(stub: GRPCInferenceServiceStub, world: World) -> None:
     items = np.array(world.keys("item"), np.int64)
     message = protocol.ModelInferRequest(model_name=world.name, id="mine")

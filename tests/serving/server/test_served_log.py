@@ -18,7 +18,7 @@ from serving.ranking.staleness import Staleness
 from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from tests.serving.running import wait_until
-from tests.serving.server.slates import CALL, served, slate
+from tests.serving.server.slates import CALL, SEEN, served, slate
 
 
 def test_an_impression_is_a_line(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
         **once,
         **{"rank": 1, "impression": f"{CALL}/0/1", "item": 9, "cold": True, "capped": True, "score": 0.5 / 3},
         "propensity": 0.5,
-        "adjustments": [{"rule": "seen_discount", "factor": 0.5}],
+        "adjustments": [SEEN],
         "probabilities": {"click": 1 / 3, "dwell": 0.5},
         "features": {"count": None, "device": "phone", "absent": None},
     }
@@ -77,7 +77,11 @@ def test_served_slates_are_read_back(tmp_path: Path) -> None:
     assert list(frame["capped"]) == [False, True, False]
     assert list(frame["stale"]) == [[], [], ["item_vectors", "counters"]]
     assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
-    assert list(frame["adjustments"]) == [[], [{"rule": "seen_discount", "factor": 0.5}], []]
+    assert list(frame["adjustments"]) == [
+        [],
+        [SEEN],
+        [],
+    ]
     assert set(frame["as_of"]) == {1_699_999_999_999_999}
     assert list(frame["probability_click"]) == [1 / 2, 1 / 3, 1 / 2]
     assert frame["count"].isna().tolist() == [False, True, False]

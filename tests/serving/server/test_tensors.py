@@ -80,7 +80,9 @@ def test_bytes_become_the_same_instance() -> None:
     [
         ({"price": ("FP64", [1], [1.0])}, "inputs: expected device, explain, items, .*; found 'price'"),
         ({"member": None}, "inputs: expected the tensor 'member'; found items, surface"),
-        ({"member": ("FP64", [1], [1.0])}, "inputs.member: expected datatype INT64; found 'FP64'"),
+        ({"member": ("FP64", [1], [1.0])}, "inputs.member: expected datatype INT64 or BYTES; found 'FP64'"),
+        ({"items": ("INT64", [2], ["5", "3"])}, "inputs.items: expected values of INT64; found text. .* are BYTES"),
+        ({"items": ("BYTES", [2], ["5", 3])}, "inputs.items: expected text in a tensor of BYTES; found 3"),
         ({"member": ("INT64", [2], [1, 2])}, "inputs.member: expected one value; found 2"),
         ({"member": ("INT64", [0], [])}, "inputs.member: expected one value; found 0"),
         ({"items": ("INT64", [2, 1], [5, 3])}, r"inputs.items: expected shape \[n\] or \[1, n\]; found \[2, 1\]"),
@@ -104,6 +106,23 @@ def test_a_tensor_twice_or_with_too_many_bytes_is_refused() -> None:
     heavy.inputs[1]._raw_data = bytes(1_600_008)
     with pytest.raises(RequestError, match="expected at most 1600000 bytes; found 1600008"):
         SCHEMA.instance(heavy)
+
+
+def test_integer_keys_as_text_come_back_as_text() -> None:
+    given = SCHEMA.instance(request(items=("BYTES", [2], ["9223372036854775807", "3"])))
+    assert given["items"] == ["9223372036854775807", "3"]
+    found = SCHEMA.response(request(), "a", replace(SLATE, items=[2**63 - 1, 3], text_keys=True))
+    (items,) = (output for output in found.outputs if output.name == "items")
+    assert (items.datatype, items.data) == ("BYTES", ["9223372036854775807", "3"])
+    content, json_length = infer_response(
+        SCHEMA.response(
+            named(parameters={"binary_data_output": True}),
+            "a",
+            replace(SLATE, items=[2**63 - 1, 3], text_keys=True),
+        )
+    )
+    assert json_length is not None
+    assert b"9223372036854775807" in content[json_length:]
 
 
 def named(*outputs: dict[str, Any], **document: Any) -> InferRequest:

@@ -80,14 +80,6 @@ function fill() {
   at("request").requestSubmit();
 }
 
-function key(role, text) {
-  if (offered.keys[role] !== "int") return text;
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-    throw new Error(`${role}: expected a whole number below 2^53; found ${text}`);
-  }
-  return Number(text);
-}
-
 function list(name, text) {
   try {
     return JSON.parse(text);
@@ -96,8 +88,9 @@ function list(name, text) {
   }
 }
 
+// Keys are text in both directions: a number above 2^53 would become another key here.
 function instance() {
-  const lines = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
+  const items = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const context = { surface: at("surface").value };
   if (at("time").value.trim()) context.time = at("time").value.trim();
   for (const { name, kind } of offered.context) {
@@ -109,9 +102,8 @@ function instance() {
     const text = at(`candidates-${name}`).value.trim();
     if (text) candidates[name] = list(name, text);
   }
-  const items = lines.map((line) => key("item", line));
   const given = offered.candidates.length ? { candidates } : {};
-  return { member: key("member", at("member").value.trim()), items, context, ...given, explain: items.length <= offered.most };
+  return { member: at("member").value.trim(), items, context, ...given, explain: items.length <= offered.most };
 }
 
 async function rank(event) {
@@ -167,11 +159,11 @@ const families = [
 ];
 
 function shown(candidate, place, now) {
-  const head = made("div", "", made("span", "node", offered.item_node), made("span", "item", String(candidate.item)));
+  const head = made("div", "", made("span", "node", offered.item_node), made("span", "item", candidate.item));
   for (const [name, title] of Object.entries(flags)) {
     if (candidate[name]) head.append(Object.assign(made("span", "flag", name), { title }));
   }
-  for (const [name, title] of candidate.adjustments.map(adjusted).filter(Boolean)) {
+  for (const [name, title] of candidate.adjustments.map((entry) => adjusted(entry, now)).filter(Boolean)) {
     head.append(Object.assign(made("span", "flag", name), { title }));
   }
   const chances = offered.tasks.map((task) => chance(task, candidate.probabilities[task]));
@@ -186,12 +178,12 @@ function shown(candidate, place, now) {
 }
 
 // What a rule did to the score or the place: a name, and a sentence.
-function adjusted({ rule, factor, most, share }) {
+function adjusted({ rule, factor, action, time, most, share }, now) {
   switch (rule) {
     case "frequency_cap":
       return null; // the flag "capped" says it
     case "seen_discount":
-      return [`seen × ${factor}`, `The member has acted on it before: its score is ${offered.primary} times ${factor}`];
+      return [`seen × ${factor}`, `The member's ${action}, ${age(time, now)} before: the score is ${offered.primary} times ${factor}`];
     case "diversity":
       return ["diversity", `${most} items of its creator rank higher: it follows after all items without this mark`];
     case "explore":

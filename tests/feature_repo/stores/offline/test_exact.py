@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from feature_repo.exact_frames import exact_frame
 from feature_repo.stores.errors import UnsupportedError
-from feature_repo.stores.offline.exact import exact_frame, noted
+from feature_repo.stores.offline.exact import noted
 from feature_repo.stores.offline.job import AsOfRetrievalJob
 
 LARGE = 2**53 + 1
