@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
-from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.adapters import adapter, check, columns_of
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
@@ -49,13 +49,14 @@ def ingest(
     """
     check(spec)
     source = adapter(spec.source.adapter)
-    check_leaks(spec, source.TABLES)
+    columns = columns_of(spec)
+    check_leaks(spec, columns)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
     members = forgotten or Forgotten()
     reuse = keeping(kept, partial(raw_columns, spec), members)
     with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
         found = without_forgotten(spec, source.read(spec, raw), members)
-        tables, dropped, spec = validate(spec, found, source.TABLES)
+        tables, dropped, spec = validate(spec, found, columns)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
