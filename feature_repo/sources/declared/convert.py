@@ -168,9 +168,13 @@ def _since_1970(value: str, found: str, unit: str) -> str:
     per = _PER_SECOND[unit]
     times, over = (10**6 // per, 1) if per <= 10**6 else (1, per // 10**6)
     if found in _WHOLE:
-        scaled = f"CAST({value} AS HUGEINT) * {times} // {over}"
-    else:
-        number = f"CAST({value} AS DOUBLE)" if found in _FLOATS else value
-        scaled = f"round(least(greatest({number}, -{_FAR * over}), {_FAR * over}) * {times} / {over})"
-        scaled = f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN {scaled} END"
-    return f"make_timestamptz(CAST(least(greatest({scaled}, -{_FAR}), {_FAR}) AS BIGINT))"
+        return f"make_timestamptz(CAST({_bounded(f'CAST({value} AS HUGEINT) * {times} // {over}', 1)} AS BIGINT))"
+    number = f"CAST({value} AS DOUBLE)" if found in _FLOATS else value
+    scaled = f"make_timestamptz(CAST(round({_bounded(number, over / times)} * {times} / {over}) AS BIGINT))"
+    return f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN {scaled} END"
+
+
+def _bounded(number: str, over: float) -> str:
+    """A number that would be a time after the year 9999, or as long before 1970, is that time."""
+    far = int(_FAR * over)
+    return f"CASE WHEN {number} > {far} THEN {far} WHEN {number} < -{far} THEN -{far} ELSE {number} END"

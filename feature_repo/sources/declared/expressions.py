@@ -131,6 +131,8 @@ def parsed(text: str) -> Expression:
 
 def _tree(text: str) -> dict[str, Any]:
     """The syntax tree of one expression."""
+    if not text.strip():
+        raise ExpressionError("no expression of SQL: nothing at all")
     with duckdb.connect() as connection:
         (found,) = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT ({text}\n) FROM one"]).fetchone() or (
             "",
