@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -108,6 +109,20 @@ def running(folder: Path) -> Iterator[Services]:
             _await(name, answers, folder / f"{name}.log")
         found.files().create_dir(BUCKET)
         yield found
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """PostgreSQL alone, with an empty database; gives its address, which has the password."""
+    (port,), password = free_ports(1), secrets.token_hex(8)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)  # it runs as another user
+        command, user = _postgres(folder, port, password)
+        stack.enter_context(_process("postgres", command, folder, user))
+        ready = f"host={HOST} port={port} user=feast password={password}"
+        _await("postgres", lambda: _create_database(ready), folder / "postgres.log")
+        yield f"postgresql://feast:{password}@{HOST}:{port}/feast"
 
 
 def _postgres(folder: Path, port: int, password: str) -> tuple[list[str], dict[str, Any]]:

@@ -51,17 +51,15 @@ class Database:
         except psycopg.Error as error:
             found = " ".join(str(error).split())[:300]
             raise SourceError(f"{place}: expected a query that the database answers; found {found}") from None
-        types = self._connection.adapters.types
-        given = {column: _TYPES.get(types[code].name if types.get(code) else "", "VARCHAR") for column, code in columns}
-        given |= {column: "DOUBLE[]" for column, code in columns if self._is_vector(code)}
-        return Raw(rows, place, texts=True), given
+        return Raw(rows, place, texts=True), {column: self._type(code) for column, code in columns}
 
-    def _is_vector(self, code: int) -> bool:
-        """Whether a type is that of an extension for vectors, whose number differs from database to database."""
-        if self._connection.adapters.types.get(code) is not None:
-            return False
+    def _type(self, code: int) -> str:
+        """The type of a column, from PostgreSQL's number of it."""
+        known = self._connection.adapters.types.get(code)
+        if known is not None:
+            return _TYPES.get(f"_{known.name}" if code == known.array_oid else known.name, "VARCHAR")
         found = self._connection.execute("SELECT typname FROM pg_type WHERE oid = %s", [code]).fetchone()
-        return found is not None and found[0] == "vector"
+        return _TYPES.get(found[0] if found else "", "VARCHAR")  # of an extension: another number in every database
 
 
 @contextmanager
