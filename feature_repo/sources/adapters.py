@@ -25,6 +25,7 @@ from models.collaborative.plan import collaborative_table
 from models.columns import DUCKDB_COLUMNS
 from models.features import collaborative_views, counter_table, counter_views
 from models.spec import Spec, check_columns
+from models.system import one_line
 
 _PACKAGE = __name__.rpartition(".")[0]
 _DECLARED = "tables"
@@ -108,7 +109,14 @@ def _module(name: str) -> ModuleType | None:
     except ModuleNotFoundError as error:
         if error.name is not None and (path == error.name or path.startswith(f"{error.name}.")):
             return None
-        raise
+        raise _broken(path, error) from error
+    except Exception as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: str, error: Exception) -> SourceError:
+    found = f"{type(error).__name__}: {one_line(error)}"
+    return SourceError(f"source.adapter: expected the module {path} to be importable; found {found}")
 
 
 def _is_adapter(module: ModuleType) -> bool:

@@ -10,8 +10,8 @@ import pytest
 from feature_repo.sources.declared.database import database
 from feature_repo.sources.errors import SourceError
 from models.spec.source import Source
+from tests.feature_repo.postgres_server import running_postgres
 from tests.feature_repo.sources.declared.shop import ingested, shop_folder, shop_spec, tables
-from tests.rehearsal.services import running_postgres
 
 if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
     pytest.skip("PostgreSQL is not installed: make postgres", allow_module_level=True)
