@@ -236,7 +236,10 @@ def _reads_text(part: dict[str, Any]) -> bool:
         return _is_text(part["left"]) or _is_text(part["right"])
     if name in ("COMPARE_IN", "COMPARE_NOT_IN"):
         return all(map(_is_text, part["children"][1:]))
-    return kind == "FUNCTION" and part["function_name"].lower() in _OF_TEXT
+    if kind != "FUNCTION":
+        return False
+    function = part["function_name"].lower()
+    return function in _OF_TEXT or (function == "nullif" and _is_text(part["arguments"][-1]["expression"]))
 
 
 def _is_text(part: dict[str, Any]) -> bool:

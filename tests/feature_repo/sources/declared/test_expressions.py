@@ -62,6 +62,7 @@ def test_what_is_refused(text: str, words: str) -> None:
         ("list_transform(tags, x -> x || 'y')", {"tags"}, {"tags"}),
         ("CASE WHEN a = 'x' THEN b END", {"a", "b"}, {"b"}),
         ("nullif(a, -1)", {"a"}, {"a"}),
+        ("nullif(a, 'UNKNOWN')", {"a"}, set()),
         ("date_trunc('day', a)", {"a"}, {"a"}),
         ("s.inner", {"s"}, {"s"}),
         ("1 -- a comment", set(), set()),
