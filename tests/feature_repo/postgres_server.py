@@ -27,7 +27,11 @@ def running_postgres() -> Iterator[str]:
         folder = Path(name)
         folder.chmod(0o755)  # it runs as another user
         command, user = postgres_command(folder, port, password)
-        quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
         process = subprocess.Popen(command, cwd="/", **quiet, **user)
         try:
             deadline = time.monotonic() + _SECONDS

@@ -25,7 +25,8 @@ _WHOLE = {
 }
 _FLOATS = {"FLOAT", "DOUBLE"}
 _STAMPS = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
-_ZONED = r"^[^:]+:[0-9:.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+ZONED = r"^[^:]+:[0-9:.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+"""Texts that are times with a zone."""
 
 
 class Conversion(NamedTuple):
@@ -152,10 +153,10 @@ def _time_of_text(value: str, times: Times) -> Conversion:
     zoned = f"TRY_CAST({value} AS TIMESTAMPTZ)"
     if times.timezone is None:
         words = "a time in ISO 8601 with a zone (or give `timezone`, `unit` or `format` under times)"
-        return Conversion(f"CASE WHEN regexp_matches({value}, '{_ZONED}') THEN {zoned} END", words)
+        return Conversion(f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} END", words)
     naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", times.timezone)
     return Conversion(
-        f"CASE WHEN regexp_matches({value}, '{_ZONED}') THEN {zoned} ELSE {naive} END", "a time in ISO 8601"
+        f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} ELSE {naive} END", "a time in ISO 8601"
     )
 
 

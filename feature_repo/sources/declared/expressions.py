@@ -54,6 +54,7 @@ _OF_TEXT = frozenset(
         "!~~*",
         "||",
         "concat",
+        "concat_ws",
         "lower",
         "upper",
         "trim",

@@ -11,7 +11,7 @@ from feature_repo.sources.errors import SourceError
 from models.parquet import ColumnNamesError, check_column_names
 from models.spec.source import SourceTable
 
-_ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _NAMED = 12
 
 
@@ -29,8 +29,8 @@ def raw_files(data: Path | None, name: str, table: SourceTable) -> list[Path]:
                 f"{'are' if here else 'is'} {', '.join(here) or 'nothing'}"
             )
         for path in files:
-            if not path.name.lower().endswith(_ENDINGS):
-                raise SourceError(f"{path}: expected a name that ends in {', '.join(_ENDINGS)}; found another")
+            if not path.name.lower().endswith(ENDINGS):
+                raise SourceError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}; found another")
         found |= dict.fromkeys(files)
     return list(found)
 

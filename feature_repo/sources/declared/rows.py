@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from feature_repo.sources.declared.convert import Conversion, conversion, typed
+from feature_repo.sources.declared.convert import ZONED, Conversion, conversion, typed
 from feature_repo.sources.declared.engine import engine, reason
 from feature_repo.sources.declared.expressions import Expression, parsed
 from feature_repo.sources.declared.kinds import Kind
@@ -93,6 +93,10 @@ def looks_like(values: pa.ChunkedArray) -> str:
             bad = f"value IS NOT NULL AND ({typed(wanted, 'value').sql}) IS NULL"
             if wanted == "DATE":
                 bad += " OR length(value) > 10"
+            if wanted in ("BIGINT", "DOUBLE"):  # keys such as 007
+                bad += " OR regexp_matches(value, '^[+-]?0[0-9]')"
+            if wanted == "TIMESTAMP":
+                bad += f" OR regexp_matches(value, '{ZONED}')"
             if connection.execute(f"SELECT count(value) > 0 AND count(*) FILTER ({bad}) = 0 FROM handed").fetchone()[0]:
                 return wanted
     return "VARCHAR"
