@@ -130,13 +130,19 @@ def _time(found: str, value: str, times: Times) -> Conversion | None:
         return Conversion(_since_1970(value, found, times.unit), f"a number of {times.unit} since 1970")
     if times.unit is not None:
         return Conversion("NULL", f"no `unit` under times, since the values are {found}")
-    if found == "TIMESTAMP WITH TIME ZONE":
+    if is_zoned(found):
+        value = f"CAST({value} AS TIMESTAMPTZ)"
         return Conversion(f"CASE WHEN isfinite({value}) THEN {value} END", "a time")
     if _STAMPS.fullmatch(found) or found == "DATE":
         if zone is None:
             return Conversion("NULL", naive.format("it"))
         return Conversion(_in_zone(f"CAST({value} AS TIMESTAMP)", zone), "a time")
     return None
+
+
+def is_zoned(found: str) -> bool:
+    """Whether a type is that of times with a zone, in any unit."""
+    return found.startswith("TIMESTAMPTZ") or found == "TIMESTAMP WITH TIME ZONE"
 
 
 def _time_of_text(value: str, times: Times) -> Conversion:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_repo.sources.declared.convert import is_zoned
 from feature_repo.sources.declared.engine import engine
 from feature_repo.sources.declared.files import ENDINGS, is_text, read_raw
 from feature_repo.sources.declared.rows import looks_like
@@ -173,7 +174,7 @@ def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
 
 def _kind(sql: str, name: str, bounds: Any) -> tuple[str, str]:
     """(kind, unit of times)."""
-    if sql == "TIMESTAMP WITH TIME ZONE":
+    if is_zoned(sql):
         return "time", ""
     if sql.startswith("TIMESTAMP") or sql == "DATE":
         return "naive", ""
@@ -222,5 +223,11 @@ def overlap(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
 
 
 def raw_name(name: str) -> str:
-    """A raw column in an expression of the spec."""
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else identifier(name)
+    """A raw column as the whole of an expression."""
+    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in ("true", "false", "null")
+    return name if plain else identifier(name)
+
+
+def quoted(name: str) -> str:
+    """A raw column inside of an expression, where a word of SQL needs quotes."""
+    return name if re.fullmatch(r"[A-Za-z]+(_[A-Za-z0-9]+)+", name, re.ASCII) else identifier(name)

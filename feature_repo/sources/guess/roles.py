@@ -78,8 +78,8 @@ def roles(tables: Sequence[Table]) -> Roles | None:
     keys = _keys(shown)
     member = _one(keys, _MEMBER, [table for table in tables if table is not shown])
     item = _one([key for key in keys if key.name != member], _ITEM, [table for table in tables if table is not shown])
-    for role, found in (("member", member), ("item", item)):
-        if found == FILL_IN:
+    for role, key_column in (("member", member), ("item", item)):
+        if key_column == FILL_IN:
             words = "who saw it" if role == "member" else "what was shown"
             questions.append(Question(f"impressions.{role}.column", words, [key.name for key in keys]))
     time, settled = _times(shown, questions)

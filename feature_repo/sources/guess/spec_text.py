@@ -147,7 +147,11 @@ def _days(roles: Roles) -> tuple[date | None, date | None]:
     if roles.time == FILL_IN:
         return None, None
     shown, column = roles.shown, roles.shown.columns[roles.time]
-    times = {} if column.kind == "time" else {"time": Times(unit=column.unit or None, timezone="UTC")}  # type: ignore[arg-type]
+    times = (
+        {}
+        if column.kind == "time"
+        else {"time": Times.model_validate({"unit": column.unit or None, "timezone": "UTC"})}
+    )
     table = SourceTable(files="any", columns={"time": raw_name(roles.time)}, times=times)
     rows = canonical_rows(Raw(shown.rows, shown.files, shown.texts), Declared("time", table, {"time": "time"}, "UTC"))
     found = rows["time"].drop_null()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from feature_repo.sources.guess.columns import Written, canonical, features
-from feature_repo.sources.guess.look import Looked, Table, raw_name
+from feature_repo.sources.guess.look import Looked, Table, quoted, raw_name
 from feature_repo.sources.guess.roles import FILL_IN, Roles
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -56,7 +56,7 @@ def impressions(roles: Roles, names: Names) -> Iterable[str]:
     if roles.key:
         columns["impression_id"] = text(raw_name(roles.key))
     else:
-        columns["impression_id"] = text(f"concat_ws('-', {', '.join(map(_raw, parts))})")
+        columns["impression_id"] = text(f"concat_ws('-', {', '.join(map(quoted, parts))})")
         comments["impression_id"] = "no column is unique"
     columns["time"] = text(_raw(roles.time))
     for name, raw in ((names.member, roles.member), (names.item, roles.item)):
@@ -171,6 +171,6 @@ def _where(table: Table, columns: Iterable[str], names: Names) -> Iterable[str]:
         table.columns[raw] for raw in columns if raw in table.columns and table.columns[raw].missing
     ]
     if missing:
-        condition = " AND ".join(f"{raw_name(column.name)} IS NOT NULL" for column in missing)
+        condition = " AND ".join(f"{quoted(column.name)} IS NOT NULL" for column in missing)
         yield f"      where: {text(condition)}  # rows without are left out"
         names.assumed += [f"{table.files}: {one.missing:,} rows without {one.name} are left out" for one in missing]

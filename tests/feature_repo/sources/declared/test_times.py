@@ -38,10 +38,15 @@ def converted(values: pa.Array, kind: Kind, times: Times | None = None, texts: b
         ("01.05.2026 10:00:00.25", {"timezone": "Europe/Berlin", "format": "%d.%m.%Y %H:%M:%S.%g"}),
         (MOMENT.to_pydatetime(), {}),
         (MOMENT.tz_localize(None).to_pydatetime(), {"timezone": "UTC"}),
+        (pa.scalar(MOMENT.value, pa.timestamp("ns", "Asia/Shanghai")), {}),  # as pandas writes them
+        (pa.scalar(MOMENT.value, pa.timestamp("ns")), {"timezone": "UTC"}),
+        (pa.scalar(MOMENT.value // 10**6, pa.timestamp("ms", "UTC")), {}),
+        (pa.scalar(MOMENT.value // 10**6, pa.timestamp("ms")), {"timezone": "UTC"}),
     ],
 )
 def test_one_moment(value: Any, times: dict) -> None:
-    assert converted(pa.array([value, None]), "time", Times(**times)) == [MOMENT.to_pydatetime(), None]
+    values = pa.array([value, None], value.type if isinstance(value, pa.Scalar) else None)
+    assert converted(values, "time", Times(**times)) == [MOMENT.to_pydatetime(), None]
 
 
 @pytest.mark.parametrize(
