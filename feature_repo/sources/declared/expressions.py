@@ -114,9 +114,12 @@ def parsed(text: str) -> Expression:
     if _PLAIN.fullmatch(text.strip()):
         name = text.strip()
         return Expression(identifier(name), frozenset([name]), frozenset(), name)
-    tree = _tree(text)
-    _refuse(tree)
-    read = list(_columns(tree, frozenset(), False))
+    try:
+        tree = _tree(text)
+        _refuse(tree)
+        read = list(_columns(tree, frozenset(), False))
+    except RecursionError:
+        raise ExpressionError("an expression that is nested too deeply") from None
     for name, _ in read:
         if name.lower() in _CLOCK:
             raise ExpressionError(f"{name.lower()}, which differs from run to run")

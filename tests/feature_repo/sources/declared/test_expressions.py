@@ -40,6 +40,7 @@ from tests.feature_repo.sources.declared.shop import TABLES, shop_spec, tables
         ("1); DROP TABLE raw; SELECT (1", "no expression of SQL|more than one expression"),
         ("a +", "no expression of SQL"),
         ("a b c", "no expression of SQL"),
+        ("a" + " + a" * 900, "nested too deeply|no expression of SQL"),
         ("", "no expression of SQL"),
         ("list_transform(a, x -> (SELECT 1))", "a subquery"),
     ],
