@@ -66,9 +66,10 @@ def _check_join(spec: Spec, name: str, column: str) -> None:
     known = time_columns(spec).get(name, [])
     if known and join.at not in known:
         raise SourceError(f"{place}.at: expected a time of the table's rows ({', '.join(known)}); found {join.at}")
-    if join.table == shown.table and join.column in (*shown.outcomes, shown.settled) and join.time != shown.settled:
+    early = {shown.key, shown.time, shown.surface, shown.member.column, shown.item.column, *shown.context}
+    if join.table == shown.table and join.column not in early and join.time != shown.settled:
         raise SourceError(
-            f"{place}.time: expected {shown.settled}, since {join.column} is not known before; found {join.time}"
+            f"{place}.time: expected {shown.settled}, since {join.column} may not be known before; found {join.time}"
         )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import duckdb
 
+from feature_repo.sources.errors import SourceError
+
 _CLOSED = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -15,12 +17,15 @@ _CLOSED = {
 
 
 @contextmanager
-def engine(zone: str) -> Iterator[Any]:
-    """A connection in which functions of times use that zone."""
+def engine(zone: str, where: str = "source.tables") -> Iterator[Any]:
+    """A connection in which functions of times use that zone. Raises SourceError, which says where, for its errors."""
     with duckdb.connect(config=_CLOSED) as connection:
         connection.execute(f"SET TimeZone = '{zone}'")
         connection.execute("SET lock_configuration = true")
-        yield connection
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise SourceError(f"{where}: expected values that DuckDB can compute with; found {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:

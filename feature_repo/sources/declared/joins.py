@@ -1,12 +1,13 @@
 """What a declared table has beside its own rows' columns: as-of columns of other tables, and derived ones."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from feature_repo.sources.declared.engine import engine, reason
-from feature_repo.sources.declared.expressions import parsed
+from feature_repo.sources.declared.expressions import Expression, parsed
 from feature_repo.sources.declared.rows import _ROW, Declared, converted, evaluate
 from feature_repo.sources.errors import SourceError
 from models.spec.source import AsOf, Once
@@ -31,7 +32,7 @@ def joined(rows: pa.Table, declared: Declared, others: Mapping[str, pa.Table]) -
     table = declared.table
     if not table.asof and not table.derived:
         return rows
-    with engine(declared.zone) as connection:
+    with engine(declared.zone, f"table {declared.name}") as connection:
         connection.register("handed", _numbered(rows))
         connection.execute("CREATE TEMP TABLE found AS SELECT * FROM handed")
         for name, join in table.asof.items():
@@ -46,6 +47,7 @@ def joined(rows: pa.Table, declared: Declared, others: Mapping[str, pa.Table]) -
             connection.unregister("other")
         if table.derived:
             expressions = {name: parsed(text) for name, text in table.derived.items()}
+            _check_typed(connection, declared, expressions)
             connection.execute("ALTER TABLE found RENAME TO joined")
             evaluate(connection, expressions, ("joined", "found", ""), f"table {declared.name}", keep="*")
             converted(connection, declared, table.derived)
@@ -53,6 +55,20 @@ def joined(rows: pa.Table, declared: Declared, others: Mapping[str, pa.Table]) -
             connection.execute("ALTER TABLE done RENAME TO found")
         row = identifier(_ROW)
         return connection.sql(f"SELECT * EXCLUDE ({row}) FROM found ORDER BY {row}").to_arrow_table()
+
+
+def _check_typed(connection: Any, declared: Declared, expressions: Mapping[str, Expression]) -> None:
+    """Raise SourceError for an expression that would read texts as something else."""
+    table = declared.table
+    types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE found").fetchall()}
+    given = {name for name, text in table.columns.items() if (parsed(text).plain or "") in (*table.types, "")}
+    for name, one in expressions.items():
+        for read in sorted(one.untyped - given):
+            if types[read] == "VARCHAR" and declared.kinds.get(read) is None:
+                raise SourceError(
+                    f"source.tables.{declared.name}.derived.{name}: expected {read} to have a type, or a cast such as "
+                    f"CAST({read} AS DOUBLE); found texts. Give its raw column a type under types"
+                )
 
 
 def _as_of(name: str, join: AsOf, other: pa.Table) -> str:

@@ -52,12 +52,15 @@ def canonical_rows(raw: Raw, declared: Declared, given: Mapping[str, str] | None
     types = {**(given or {}), **table.types}
     _check_raw(raw, declared, read, types)
     names = sorted(frozenset().union(*(one.columns for one in read)))
-    with engine(declared.zone) as connection:
+    with engine(declared.zone, f"{raw.place}: table {declared.name}") as connection:
         rows = raw.rows.select(names).append_column(_ROW, pa.array(range(1, raw.rows.num_rows + 1), pa.int64()))
         connection.register("handed", rows)
-        _typed(connection, raw, declared, {name: types[name] for name in names if name in types})
+        given_types = _typed(connection, raw, {name: types[name] for name in names if name in types})
         condition = f"WHERE {kept.sql}" if kept else ""
         evaluate(connection, expressions, ("raw", "found", condition), f"{raw.place}: table {declared.name}")
+        for name, how in given_types.items():  # of the rows that are kept
+            where = f"{raw.place}, column {name} (source.tables.{declared.name}.types)"
+            _check_values(connection, "handed SEMI JOIN found USING (" + identifier(_ROW) + ")", name, how, where)
         left_out = raw.rows.num_rows - connection.execute("SELECT count(*) FROM found").fetchone()[0]
         if table.explode:
             _explode(connection, raw, declared)
@@ -102,19 +105,18 @@ def looks_like(values: pa.ChunkedArray) -> str:
     return "VARCHAR"
 
 
-def _typed(connection: Any, raw: Raw, declared: Declared, types: Mapping[str, str]) -> None:
-    """Make ``raw``: the raw rows, with the types that the spec gives."""
-    parts = []
-    for name in raw.rows.column_names:
-        if name in types:
-            column = identifier(name)
-            source = f"CAST({column} AS VARCHAR)" if not raw.texts and types[name] == "BIGINT" else column
-            how = typed(types[name], source)
-            where = f"{raw.place}, column {name} (source.tables.{declared.name}.types)"
-            _check_values(connection, "handed", column, how, where)
-            parts.append(f"{how.sql} AS {column}")
+def _typed(connection: Any, raw: Raw, types: Mapping[str, str]) -> dict[str, Conversion]:
+    """Make ``raw``: the raw rows with types; a value that does not fit is null there. How each column is converted."""
+    found = {}
+    for name, wanted in types.items():
+        if raw.texts or wanted == "BIGINT":
+            found[name] = typed(wanted, f"CAST({identifier(name)} AS VARCHAR)")
+        else:
+            found[name] = Conversion(f"TRY_CAST({identifier(name)} AS {wanted})", f"a value of {wanted}")
+    parts = [f"{how.sql} AS {identifier(name)}" for name, how in found.items()]
     replaced = f" REPLACE ({', '.join(parts)})" if parts else ""
     connection.execute(f"CREATE TEMP TABLE raw AS SELECT *{replaced} FROM handed")
+    return found
 
 
 def evaluate(
@@ -144,19 +146,18 @@ def evaluate(
 
 def _explode(connection: Any, raw: Raw, declared: Declared) -> None:
     column = identifier(str(declared.table.explode))
-    kind = connection.execute(f"SELECT any_value(typeof({column})) FROM found").fetchone()[0]
-    if kind is not None and not kind.endswith("]"):
+    kind = {name: kind for name, kind, *_ in connection.execute("DESCRIBE found").fetchall()}[declared.table.explode]
+    if not kind.endswith("]"):
         raise SourceError(
             f"{raw.place}: table {declared.name}, column {declared.table.explode}: expected lists to explode, such as "
             f"string_split(tags, ','); found {kind}"
         )
-    if kind is not None:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE found AS SELECT * REPLACE (unnest({column}) AS {column}) FROM found"
-        )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT * REPLACE (unnest({column}) AS {column}) FROM found"
+    )
 
 
-def converted(connection: Any, declared: Declared, columns: Mapping[str, Any], place: str = "", keep: str = "") -> None:
+def converted(connection: Any, declared: Declared, columns: Mapping[str, Any], place: str = "") -> None:
     """Make ``done``: the columns of ``found`` as the spec needs them; the others stay. Raises SourceError."""
     types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE found").fetchall()}
     parts = []
@@ -171,7 +172,7 @@ def converted(connection: Any, declared: Declared, columns: Mapping[str, Any], p
         where = f"{place}table {declared.name}, column {name}"
         if how is None:
             raise SourceError(f"{where}: expected values that can be {_WORDS[kind]}; found {found}")
-        _check_values(connection, "found", column, how, where)
+        _check_values(connection, "found", name, how, where)
         parts.append(f"{how.sql} AS {column}")
     replaced = f" REPLACE ({', '.join(parts)})" if parts else ""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE done AS SELECT *{replaced} FROM found")
@@ -187,9 +188,9 @@ _WORDS: dict[Kind, str] = {
 }
 
 
-def _check_values(connection: Any, source: str, column: str, how: Conversion, where: str) -> None:
+def _check_values(connection: Any, source: str, name: str, how: Conversion, where: str) -> None:
     """Raise SourceError if a value is lost by a conversion."""
-    row = identifier(_ROW)
+    column, row = identifier(name), identifier(_ROW)
     lost = f"FROM {source} WHERE {column} IS NOT NULL AND ({how.sql}) IS NULL"
     count = connection.execute(f"SELECT count(*) {lost}").fetchone()[0]
     if count:

@@ -74,3 +74,12 @@ def test_joins_that_look_ahead_or_at_nothing(changes: dict, words: str) -> None:
     join = {**TABLES["impressions"]["asof"]["price"], **changes}
     with pytest.raises(SourceError, match=words):
         check(shop_spec(tables(impressions={"asof": {"price": join}})))
+
+
+def test_what_no_one_calls_an_outcome_may_be_one() -> None:
+    columns = {**TABLES["impressions"]["columns"], "stay": "stay"}
+    join = {"table": "impressions", "column": "stay", "key": "member_id", "time": "time"}
+    with pytest.raises(SourceError, match="expected settled_time, since stay may not be known before; found time"):
+        check(shop_spec(tables(impressions={"columns": columns, "asof": {"price": join}})))
+    join["time"] = "settled_time"
+    check(shop_spec(tables(impressions={"columns": columns, "asof": {"price": join}})))

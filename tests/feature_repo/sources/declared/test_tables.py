@@ -124,6 +124,36 @@ def test_lists_become_rows(tmp_path: Path) -> None:
     raw = shop_folder(tmp_path / "raw", tags="product,tags,at\na,x;y,2026-01-01\nb,,2026-01-01\n")
     found = ingested(shop_spec(tables(tags=tags)), raw, tmp_path, "tags")
     assert found[["item_id", "tag"]].to_numpy().tolist() == [["a", "x"], ["a", "y"]]
+    shop_folder(raw, tags="product,tags,at\n")
+    assert ingested(shop_spec(tables(tags=tags)), raw, tmp_path, "tags").empty
+
+
+def test_rows_that_are_left_out_need_not_fit(tmp_path: Path) -> None:
+    raw = shop_folder(tmp_path / "raw", impressions=IMPRESSIONS + "id,ts,user,product,where,event,stay,bot\n")
+    shown = ingested(shop_spec(), raw, tmp_path, "impressions")  # bot is no number there
+    assert len(shown) == 4
+    raw = shop_folder(tmp_path / "raw", impressions=IMPRESSIONS + "9,soon,1,b,feed,none,0,0\n")
+    with pytest.raises(SourceError, match=r"column ts \(source.tables.impressions.types\): expected a whole.*'soon'"):
+        ingested(shop_spec(), raw, tmp_path, "impressions")
+
+
+def test_texts_are_not_compared_as_numbers(tmp_path: Path) -> None:
+    changes = {"prices": {"types": None}, "impressions": {"derived": {"price_log": "price > 3"}}}
+    with pytest.raises(SourceError, match=r"derived.price_log: expected price to have a type, or a cast"):
+        ingested(shop_spec(tables(**changes)), shop_folder(tmp_path / "raw"), tmp_path, "impressions")
+    changes["impressions"]["derived"]["price_log"] = "CAST(price AS DOUBLE) > 3"
+    shown = ingested(shop_spec(tables(**changes)), tmp_path / "raw", tmp_path, "impressions")
+    assert shown["price_log"].tolist() == [1, 0, 0, 1]
+
+
+def test_parquet_lists_with_a_type(tmp_path: Path) -> None:
+    raw = shop_folder(tmp_path / "raw")
+    pd.DataFrame({"product": ["a"], "at": [1767250000000], "price": [[1.0, 2.0]]}).to_parquet(raw / "prices.parquet")
+    changed = {"files": "prices.parquet", "types": {"price": "DOUBLE[]"}}
+    spec = shop_spec(tables(prices=changed, impressions={"derived": {"price_log": "price[1]"}}))
+    assert ingested(spec, raw, tmp_path, "impressions")["price_log"].dropna().tolist() == [1, 1]
+    with pytest.raises(SourceError, match="expected a value of DATE"):
+        ingested(shop_spec(tables(prices={**changed, "types": {"at": "DATE"}})), raw, tmp_path, "impressions")
 
 
 def test_an_empty_table(tmp_path: Path) -> None:
