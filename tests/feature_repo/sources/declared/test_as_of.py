@@ -51,6 +51,11 @@ def test_what_comes_later_changes_nothing(rows: list, others: list, cut: int, or
     ]
 
 
+@pytest.mark.parametrize("order", [[7, 8, 6], [8, 7, 6], [6, 7, 8]])
+def test_of_two_rows_at_one_time_the_greater_counts(order: list) -> None:
+    assert prices([(1, 5)], [(1, 4, price) for price in order]) == [8]
+
+
 def test_rows_without_key_or_time_join_nothing() -> None:
     assert prices([(None, 5), (1, 5)], [(None, 1, 7), (1, None, 8)]) == [None, None]
 
