@@ -27,7 +27,7 @@ _TIME_NAME = re.compile(
     r"published|from|until)(_|$)|(time|date|stamp|[a-z]At|_ms|_us)$",
     re.IGNORECASE,
 )
-_KEY_NAME = re.compile(r"(^|_)(id|uid|uuid|guid|key|sku|asin|isbn)(_|$)|[a-z](Id|ID|Key)$")
+_KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|sku|asin|isbn)([\W_]|$)|[a-z](Id|ID|Key)$")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from feature_repo.sources.guess.look import Looked, Table, overlap
+from feature_repo.sources.guess.look import Looked, Table, overlap, quoted
+from models.sql import literal
 
 _MEMBER = re.compile(r"user|member|customer|visitor|reader|person|client|account|viewer|subscriber|player|buyer", re.I)
 _ITEM = re.compile(
@@ -172,13 +173,16 @@ def _positive(shown: Table, yes: list[str], used: set[str | None], questions: li
     if found:
         questions.append(Question("tasks", "which outcome is predicted", found))
         return FILL_IN
-    candidates = [
-        f"{column.name} = {column.values[0]!r}" if column.kind == "text" else f"{column.name} >= {column.values[-1]}"
-        for column in shown.columns.values()
-        if column.name not in used and column.kind in ("text", "whole", "number") and 1 < column.distinct <= 20
-    ]
+    candidates = []
+    for column in shown.columns.values():
+        if column.name not in used and 1 < column.distinct <= 20:
+            if column.kind == "text":
+                candidates += [f"{quoted(column.name)} = {literal(str(value))}" for value in column.values]
+            elif column.kind in ("whole", "number"):
+                number = f"CAST({quoted(column.name)} AS DOUBLE)"
+                candidates += [f"{number} >= {value}" for value in column.values[len(column.values) // 2 :]]
     words = "no column has 0 and 1: an expression that is true where the member liked what was shown"
-    questions.append(Question(f"source.tables.{shown.name}.columns.positive", words, candidates))
+    questions.append(Question("source.tables.impressions.columns.positive", words, candidates))
     return FILL_IN
 
 

@@ -11,7 +11,8 @@ from feature_repo.sources.guess.roles import FILL_IN, Roles
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _VALID = re.compile(
-    r"created|since|valid|publish|regist|join|signup|sign_up|added|start|from|upload|release|updated", re.IGNORECASE
+    r"^(ts|time|timestamp|date|datetime)$|created|since|valid|publish|regist|join|signup|sign_up|added|start|from|upload|release|updated",
+    re.IGNORECASE,
 )
 
 

@@ -121,11 +121,29 @@ def test_what_it_could_not_decide(tmp_path: Path) -> None:
 
     spec, raw, said = guessed(odd, tmp_path)
     assert "TO DO impressions.member.column: who saw it; candidates: a_id, b_id" in said
-    assert [
-        line for line in said if line.startswith("TO DO source.tables.things.columns.positive") and "rating" in line
-    ]
+    (positive,) = [line for line in said if line.startswith("TO DO source.tables.impressions.columns.positive")]
+    assert positive.endswith('CAST("rating" AS DOUBLE) >= 4, CAST("rating" AS DOUBLE) >= 5')
     with pytest.raises(SourceError, match="expected the column FILL_IN"):
         ingest(spec, raw, tmp_path / "tables")
+
+
+def test_a_log_of_actions_runs_once_the_positive_is_filled_in(tmp_path: Path) -> None:
+    def actions(folder: Path) -> None:
+        draws = np.random.default_rng(5)
+        keys = draws.integers(-(2**62), 2**62, 29)
+        rows = pd.DataFrame({"timestamp": times().astype("int64") // 10**9, "personId": draws.choice(keys[:20], ROWS)})
+        rows = rows.assign(contentId=draws.choice(keys[20:], ROWS), eventType=draws.choice(["VIEW", "LIKE"], ROWS))
+        rows.to_csv(folder / "my interactions.csv", index=False)
+        shared = pd.DataFrame({"contentId": keys[20:], "timestamp": 1_700_000_000, "lang": ["en", "pt", "de"] * 3})
+        shared.to_csv(folder / "shared_articles.csv", index=False)
+
+    _, raw, said = guessed(actions, tmp_path)
+    (positive,) = [line.partition("candidates: ")[2].split(", ") for line in said if line.startswith("TO DO")]
+    file = tmp_path / "shop.yaml"
+    file.write_text(file.read_text().replace("positive: FILL_IN", f"positive: {positive[0]}".replace('"', "")))
+    manifest = ingest(load_spec(file), raw, tmp_path / "tables")
+    assert manifest["tables"]["impressions"]["rows"] == ROWS
+    assert manifest["tables"]["items"]["first"].startswith("2023-11-14")
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
