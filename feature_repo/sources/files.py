@@ -144,6 +144,7 @@ def read_kept(path: Path) -> tuple[pa.Table, list[str] | None]:
 
 
 _KEPT: ContextVar[KeptRows | None] = ContextVar("kept", default=None)
+_FORGOTTEN: ContextVar[Forgotten] = ContextVar("forgotten", default=Forgotten())  # noqa: B039 - it is frozen
 
 
 @contextmanager
@@ -156,6 +157,21 @@ def keeping(
 
     At the end rows of files that are gone are removed, and a line says how many files were read; not after an error.
     """
+    token = _FORGOTTEN.set(forgotten or Forgotten())
+    try:
+        with _kept_at(address, columns, forgotten):
+            yield
+    finally:
+        _FORGOTTEN.reset(token)
+
+
+def without_members(table: pa.Table, members: Sequence[str]) -> pa.Table:
+    """The rows that name no forgotten member of the surrounding ``keeping`` in these columns."""
+    return _FORGOTTEN.get().left(table, members)
+
+
+@contextmanager
+def _kept_at(address: str | None, columns: Columns, forgotten: Forgotten | None) -> Iterator[None]:
     if address is None:
         yield
         return

@@ -19,7 +19,7 @@ from feature_repo.sources.declared.frames import frame, one_table
 from feature_repo.sources.declared.joins import joined, once
 from feature_repo.sources.declared.kinds import kinds
 from feature_repo.sources.declared.rows import LEFT_OUT, Declared, Raw, canonical_rows
-from feature_repo.sources.files import read_once
+from feature_repo.sources.files import read_once, without_members
 from models.spec import Spec
 
 __all__ = ["read", "tables"]
@@ -46,7 +46,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
         for name, one in declared.items():
             parts, places = _parts(spec, data, one, connected)
             left_out = sum(int((part.schema.metadata or {}).get(LEFT_OUT, b"0")) for part in parts)
-            rows[name] = one_table(parts, places, name)
+            rows[name] = without_members(one_table(parts, places, name), _members(spec, one))  # before any join
             dropped[name] = {"not where": left_out}
             if one.table.once:
                 kept = once(rows[name], one.table.once, one.zone)
@@ -69,8 +69,13 @@ def _parts(
     files = raw_files(data, one.name, one.table)
     described = f"{FORM}\n{one.name}\n{one.table.model_dump_json(exclude={'asof', 'derived', 'once', 'files'})}"
     form = hashlib.sha256(f"{described}\n{sorted(one.kinds.items())}\n{one.zone}".encode()).hexdigest()
-    members = [name for name in member_columns(spec, one.name) if name in one.table.columns]
+    members = _members(spec, one)
     return [read_once(file, form, partial(_part, file, one), members) for file in files], list(map(str, files))
+
+
+def _members(spec: Spec, one: Declared) -> list[str]:
+    """The columns that name members."""
+    return [name for name in member_columns(spec, one.name) if name in one.table.columns]
 
 
 def _part(file: Path, one: Declared) -> pa.Table:

@@ -13,7 +13,7 @@ from feature_repo.sources.files import MEMBERS
 from feature_repo.sources.ingest import ingest
 from models.spec import parse_spec
 from models.storage import write_bytes
-from tests.feature_repo.sources.declared.shop import IMPRESSIONS, ingested, shop_folder, shop_spec
+from tests.feature_repo.sources.declared.shop import IMPRESSIONS, TABLES, ingested, shop_folder, shop_spec, tables
 from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "s3_server"]
@@ -37,6 +37,18 @@ def test_kept_rows_know_the_members_under_their_raw_names(tmp_path: Path) -> Non
     for path in kept.glob("*.parquet"):
         table = pq.read_table(path)
         assert "member_id" not in table.column_names or 2 not in table["member_id"].to_pylist()
+
+
+def test_rows_of_a_forgotten_member_are_joined_to_nobody(tmp_path: Path) -> None:
+    raw, salt = shop_folder(tmp_path / "raw"), b"salt"
+    join = {"table": "impressions", "column": "time", "key": "item_id", "time": "time"}
+    spec = shop_spec(tables(impressions={"asof": {**TABLES["impressions"]["asof"], "last": join}}))
+    gone = Forgotten("member_id", salt, frozenset([digest(1, salt)]))
+    ingest(spec, raw, tmp_path / "all")
+    assert read_table(tmp_path / "all", "impressions")["last"].notna().sum() == 2
+    for kept in (None, str(tmp_path / "kept")):
+        ingest(spec, raw, tmp_path / "left", kept, gone)
+        assert read_table(tmp_path / "left", "impressions")["last"].isna().all()
 
 
 def test_object_storage_is_like_a_folder(bucket: str, tmp_path: Path) -> None:
