@@ -51,7 +51,7 @@ redis: ## system package: Redis, the online store of a cluster
 load: ## system packages: wrk and h2load, which load the endpoint in the benchmarks
 chromium: ## system package: Chromium, which the tests of the page at /ui drive
 containers: ## system packages: buildah and podman, which build images and run them
-postgres: ## system package: PostgreSQL, which the rehearsal keeps Feast's registry in
+postgres: ## system package: PostgreSQL, which answers queries in tests and keeps Feast's registry in the rehearsal
 promtool: ## system package: promtool of Prometheus, which checks the alerts
 java redis load chromium containers postgres promtool:
 	@.ci/packages $@
@@ -63,7 +63,7 @@ compare: $(READY) ## single-domain against cross-domain, with the difference's i
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 test: $(READY) ## the test suite: two workers, then the tests that are sensitive to load; JUnit files in build/tests
-	@.ci/packages java redis chromium promtool
+	@.ci/packages java redis chromium promtool postgres
 	@status=0; memory=$(if $(MEMORY),$$(mktemp -d $(MEMORY))); [ -z "$$memory" ] || trap 'rm -rf "$$memory"' EXIT; \
 	env $${memory:+TMPDIR=$$memory} $(TESTED) OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--junitxml=build/tests/parallel.xml || status=$$?; \

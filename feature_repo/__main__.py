@@ -1,4 +1,4 @@
-"""Command line: ``python -m feature_repo materialize``, ``push``, ``repair`` and ``forget``."""
+"""Command line: ``python -m feature_repo init``, ``materialize``, ``push``, ``repair`` and ``forget``."""
 
 import sys
 

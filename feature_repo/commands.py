@@ -145,6 +145,13 @@ def _forget(options: argparse.Namespace) -> int:
     return 0
 
 
+def _init(options: argparse.Namespace) -> int:
+    from feature_repo.sources.guess import guess
+
+    print("\n".join(guess(options.folder, options.out)))
+    return 0
+
+
 def _time(text: str) -> int:
     """Microseconds UTC of a time in ISO-8601; without a zone it is UTC."""
     time = datetime.fromisoformat(text)
@@ -182,6 +189,11 @@ def _parser() -> argparse.ArgumentParser:
     latest.add_argument("--since-last", action="store_true", help="write only what arrived since the last run")
     latest.add_argument("--overlap", type=_duration, default="1d", help="how late rows may arrive (default: 1d)")
     latest.set_defaults(run=_materialize)
+
+    first = commands.add_parser("init", help="write a first spec for a folder of tables")
+    first.add_argument("folder", type=Path, help="folder with Parquet or CSV files, or folders of them")
+    first.add_argument("--out", type=Path, help="the spec to write (default: configs/<folder>.yaml)")
+    first.set_defaults(run=_init)
 
     fix = commands.add_parser("repair", help="remove rows ahead of the clock from the online store")
     _common(fix)

@@ -13,7 +13,7 @@ from feature_repo.checks.preview import preview
 from feature_repo.checks.report import Report
 from feature_repo.checks.rows import ANY, Least, row_warnings
 from feature_repo.checks.suggest import first_history, suggested_fan_outs, suggested_windows
-from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.adapters import check, columns_of
 from feature_repo.sources.errors import Problems, SourceError, TableError
 from feature_repo.sources.ingest import add_seeds, check_labels, conform, valid_tables
 from feature_repo.sources.labels import inside
@@ -52,7 +52,7 @@ def _spec(file: Path, report: Report) -> Spec | None:
     check(spec, str(file), problems)
     if not problems.found:
         with problems.trying():
-            check_leaks(spec, adapter(spec.source.adapter).TABLES)
+            check_leaks(spec, columns_of(spec))
     report.errors += problems.found
     return spec
 

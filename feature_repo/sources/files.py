@@ -12,7 +12,7 @@ import logging
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -57,8 +57,13 @@ class KeptRows:
         self.reused = 0
         """How many files were not read, since their rows were kept."""
 
-    def rows(self, path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
-        """The rows of a file, kept or read; rows of a file that changes meanwhile are not kept."""
+    def rows(
+        self, path: Path, form: str, read: Callable[[], pa.Table], members: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The rows of a file, kept or read; rows of a file that changes meanwhile are not kept.
+
+        ``members``: the columns that name members. None = those of which ``columns`` says so.
+        """
         remote = remote_folder(path)
         state = remote.state(path) if remote else _state(path)
         where = remote.address_of(path) if remote else path.absolute()
@@ -67,14 +72,14 @@ class KeptRows:
         if kept is not None:
             self.reused += 1
             self._used.add(name)
-            left, members = self._left(path, kept)
+            left, named = self._left(path, kept, members)
             if left.num_rows < kept.num_rows:  # an ingest has kept them that began before the member was forgotten
-                self._keep(name, left, members)
+                self._keep(name, left, named)
             return left
-        table, members = self._left(path, _fetched(path, read))
+        table, named = self._left(path, _fetched(path, read), members)
         self.read += 1
         if state and (remote.settled(path) if remote else state == _state(path)):
-            self._keep(name, table, members)
+            self._keep(name, table, named)
         return table
 
     def fetch(self) -> None:
@@ -99,10 +104,10 @@ class KeptRows:
                 if self._address:
                     remove(join(self._address, path.name))
 
-    def _left(self, path: Path, table: pa.Table) -> tuple[pa.Table, list[str]]:
+    def _left(self, path: Path, table: pa.Table, members: Sequence[str] | None) -> tuple[pa.Table, list[str]]:
         """The rows of a file without those of forgotten members, and the columns that name members."""
-        members = self._columns(path, table.column_names)
-        return self._forgotten.left(table, members), members
+        named = self._columns(path, table.column_names) if members is None else list(members)
+        return self._forgotten.left(table, named), named
 
     def _keep(self, name: str, table: pa.Table, members: list[str]) -> None:
         with replaced_file(self._folder / name) as draft:
@@ -139,6 +144,7 @@ def read_kept(path: Path) -> tuple[pa.Table, list[str] | None]:
 
 
 _KEPT: ContextVar[KeptRows | None] = ContextVar("kept", default=None)
+_FORGOTTEN: ContextVar[Forgotten] = ContextVar("forgotten", default=Forgotten())  # noqa: B039 - it is frozen
 
 
 @contextmanager
@@ -151,6 +157,21 @@ def keeping(
 
     At the end rows of files that are gone are removed, and a line says how many files were read; not after an error.
     """
+    token = _FORGOTTEN.set(forgotten or Forgotten())
+    try:
+        with _kept_at(address, columns, forgotten):
+            yield
+    finally:
+        _FORGOTTEN.reset(token)
+
+
+def without_members(table: pa.Table, members: Sequence[str]) -> pa.Table:
+    """The rows that name no forgotten member of the surrounding ``keeping`` in these columns."""
+    return _FORGOTTEN.get().left(table, members)
+
+
+@contextmanager
+def _kept_at(address: str | None, columns: Columns, forgotten: Forgotten | None) -> Iterator[None]:
     if address is None:
         yield
         return
@@ -168,14 +189,15 @@ def keeping(
             _KEPT.reset(token)
 
 
-def read_once(path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
+def read_once(path: Path, form: str, read: Callable[[], pa.Table], members: Sequence[str] | None = None) -> pa.Table:
     """The rows of a raw file: those of the last ingest if the file is unchanged, else what ``read`` returns.
 
-    ``form``: how it is read, such as columns and types; another form reads again. Adapters call this for every file: a
-    file in object storage has its content at ``path`` only while ``read`` runs. Raises SourceError if it has gone.
+    ``form``: how it is read, such as columns and types; another form reads again. ``members``: the columns that name
+    members; None = by their names. Adapters call this for every file: a file in object storage has its content at
+    ``path`` only while ``read`` runs. Raises SourceError if it has gone.
     """
     kept = _KEPT.get()
-    return _fetched(path, read) if kept is None else kept.rows(path, form, read)
+    return _fetched(path, read) if kept is None else kept.rows(path, form, read, members)
 
 
 def _fetched(path: Path, read: Callable[[], pa.Table]) -> pa.Table:

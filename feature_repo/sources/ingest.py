@@ -14,7 +14,7 @@ from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.negatives import NegativesError, seeds
-from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.adapters import adapter, check, columns_of
 from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.labels import check_classes, inside
@@ -109,15 +109,15 @@ def valid_tables(
     Raises SpecError or SourceError; ``problems`` may keep the errors instead, and tables with one are then left out.
     """
     check(spec)
-    source, problems = adapter(spec.source.adapter), problems or Problems()
+    source, columns, problems = adapter(spec.source.adapter), columns_of(spec), problems or Problems()
     with problems.trying():
-        check_leaks(spec, source.TABLES)
+        check_leaks(spec, columns)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
     members = forgotten or Forgotten()
     reuse = keeping(kept, partial(raw_columns, spec), members)
     with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
         found = without_forgotten(spec, read(spec, source.read, raw), members)
-        return validate(spec, found, source.TABLES, problems)
+        return validate(spec, found, columns, problems)
 
 
 def check_labels(spec: Spec, tables: dict[str, pd.DataFrame], rolling: bool) -> None:

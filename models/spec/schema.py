@@ -8,11 +8,11 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
-from models.spec.base import Allowed, Name, StrictModel, Value, display
+from models.spec.base import Name, StrictModel, display
 from models.spec.by_data import undecided
 from models.spec.collaborative import Collaborative
 from models.spec.counters import Counter, Measure, Residuals
@@ -22,19 +22,11 @@ from models.spec.impressions import Column, Impressions, Oracle, Task
 from models.spec.monitoring import Monitoring
 from models.spec.nodes import Node
 from models.spec.serving import Serving
+from models.spec.source import Source
 from models.spec.time_features import TimeFeature
 from models.spec.windows import WINDOW_ORDER, Span, Windows
+from models.spec.zones import Zone
 from models.time_units import microseconds, moment
-
-
-class Source(StrictModel):
-    """Where the canonical tables come from: an adapter in ``feature_repo/sources`` and its options."""
-
-    adapter: str = Field(description="Module of `feature_repo/sources` that reads the raw data.")
-    options: dict[str, Value] = Field(
-        default={}, description="Options of the adapter, whose docstring lists them with their units."
-    )
-
 
 _WORDS = {bool: "true or false", int: "a whole number (an integer)", float: "a number"}
 
@@ -51,17 +43,8 @@ def _check_dataclass_types(value: Any, config: type) -> Any:
     return value
 
 
-def _check_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except Exception as error:
-        raise ValueError(f"expected an IANA time zone such as UTC or Asia/Shanghai; found {value!r}") from error
-    return value
-
-
 _Model = Annotated[ModelConfig, BeforeValidator(lambda value: _check_dataclass_types(value, ModelConfig))]
 _Training = Annotated[TrainingConfig, BeforeValidator(lambda value: _check_dataclass_types(value, TrainingConfig))]
-_Zone = Annotated[str, AfterValidator(_check_zone), Allowed("an IANA time zone")]
 
 
 class Spec(StrictModel):
@@ -71,7 +54,7 @@ class Spec(StrictModel):
         pattern=r"^[a-z][a-z0-9_]{0,40}$",
         description="Name of the product, in the registered model's name and in addresses.",
     )
-    timezone: _Zone = Field(
+    timezone: Zone = Field(
         default="UTC",
         description="Time zone in which days, and with them the windows, begin. The local hour and weekday that the "
         "model reads are in it too.",

@@ -1,7 +1,6 @@
 """The services that pods share, all real, on loopback, with passwords, below one temporary folder."""
 
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.feature_repo.postgres_server import create_database, postgres_command
 
 BUCKET = "heliograph"
 HOST = "127.0.0.1"
@@ -93,7 +94,7 @@ def running(folder: Path) -> Iterator[Services]:
     ready: dict[str, Callable[[], bool]] = {
         "storage": lambda: _answers(f"{found.storage}/moto-api/"),
         "redis": lambda: _pings(found.online()),
-        "postgres": lambda: _create_database(database),
+        "postgres": lambda: create_database(database),
         "mlflow": lambda: _answers(f"{found.tracking}/health"),
     }
     with ExitStack() as stack:
@@ -101,53 +102,13 @@ def running(folder: Path) -> Iterator[Services]:
             ("mlflow", _tracking(folder, ports["mlflow"]), None),
             ("storage", [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(ports["storage"])], None),
             ("redis", _redis(folder, ports["redis"], password), None),
-            ("postgres", *_postgres(folder, ports["postgres"], password)),
+            ("postgres", *postgres_command(folder, ports["postgres"], password)),
         ):
             stack.enter_context(_process(name, command, folder, user))
         for name, answers in ready.items():
             _await(name, answers, folder / f"{name}.log")
         found.files().create_dir(BUCKET)
         yield found
-
-
-def _postgres(folder: Path, port: int, password: str) -> tuple[list[str], dict[str, Any]]:
-    """Make a database cluster with the user ``feast``; its command, and the user it runs as: it refuses to be root."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs:
-        raise ServiceError("postgres: expected it below /usr/lib/postgresql; found nothing. Run: .ci/packages postgres")
-    home, file = folder / "postgres", folder / "postgres.password"
-    home.mkdir()
-    file.write_text(password, encoding="ascii")
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        for path in (home, file):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    made = [str(programs[-1] / "initdb"), "-D", str(home / "data"), "-U", "feast", "-A", "scram-sha-256", "--no-sync"]
-    done = subprocess.run(
-        [*made, f"--pwfile={file}", "-E", "UTF8", "--locale=C"],
-        capture_output=True, text=True, check=False, cwd="/", **user,
-    )  # fmt: skip
-    if done.returncode:
-        raise ServiceError(f"initdb: expected exit status 0; found {done.returncode}: {done.stderr[-600:]}")
-    command = [str(programs[-1] / "postgres"), "-D", str(home / "data")]
-    for name, value in {
-        "listen_addresses": HOST, "port": port, "unix_socket_directories": home, "fsync": "off",
-    }.items():  # fmt: skip
-        command += ["-c", f"{name}={value}"]
-    return command, user
-
-
-def _create_database(address: str) -> bool:
-    import psycopg
-
-    try:
-        with psycopg.connect(f"{address} dbname=postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE feast")
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _redis(folder: Path, port: int, password: str) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from feature_repo.sources import adapter, check, end_of_data, read_manifest, read_table
+from feature_repo.sources.adapters import columns_of
 from feature_repo.sources.errors import SourceError, TableError
 from feature_repo.sources.ingest import ingest
 from models.spec import SpecError, parse_spec
@@ -156,6 +157,32 @@ def test_tables_and_columns_of_an_adapter_have_names_of_their_own(
 def test_an_unknown_adapter(name: str) -> None:
     with pytest.raises(SourceError, match=r"source.adapter: expected one of .*kuairand.*; found"):
         adapter(name)
+
+
+def test_an_adapter_outside_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "our_company").mkdir()
+    (tmp_path / "our_company" / "logs.py").write_text("TABLES = {'one': ('a',)}\ndef read(spec, data): return {}\n")
+    (tmp_path / "our_company" / "half.py").write_text("TABLES = {}\n")
+    (tmp_path / "our_company" / "broken.py").write_text("1 / 0\n")
+    document = {**DOCUMENT, "source": {"adapter": "our_company.logs"}}
+    assert columns_of(specs.spec_of(document)) == {"one": ("a",)}
+    for name, words in (
+        ("our_company.nowhere", "or a module that Python finds .*; found 'our_company.nowhere'"),
+        ("our_company.half", "found 'our_company.half', which lacks TABLES or read"),
+        ("our_company.broken", "source.adapter: expected the module our_company.broken .*ZeroDivisionError: division"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            adapter(name)
+
+
+def test_tables_in_the_spec_need_their_adapter() -> None:
+    tables = {"impressions": {"files": "a.csv", "columns": {"a": "a"}}}
+    document = {**DOCUMENT, "source": {"adapter": "kuairand", "tables": tables}}
+    with pytest.raises(SourceError, match=r"expected them with adapter: tables; found adapter: kuairand"):
+        columns_of(specs.spec_of(document))
+    with pytest.raises(SourceError, match=r"source.tables: expected a table for every one that the spec names"):
+        columns_of(specs.spec_of({**DOCUMENT, "source": {"adapter": "tables"}}))
 
 
 def test_damaged_tables_are_distinguished(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:

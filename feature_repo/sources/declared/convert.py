@@ -1,0 +1,187 @@
+"""SQL that makes a value what the spec needs, or null where it cannot be: nothing is rounded or guessed."""
+
+import re
+from typing import NamedTuple
+
+from feature_repo.sources.declared.kinds import Kind
+from models.spec.source import Times
+from models.sql import literal
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FAR = 253_370_764_800_000_000
+"""Microseconds to the year 9999: later times would overflow. They are quarantined like all that lie ahead."""
+_EXACT = 2**53
+_WHOLE = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+    "UHUGEINT",
+}
+_FLOATS = {"FLOAT", "DOUBLE"}
+_STAMPS = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
+ZONED = r"^[^:]+:[0-9:.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+"""Texts that are times with a zone."""
+
+
+class Conversion(NamedTuple):
+    """How a value is converted."""
+
+    sql: str
+    """Null for a value that cannot be converted."""
+    words: str
+    """What was expected of a value."""
+
+
+def conversion(kind: Kind, found: str, value: str, times: Times) -> Conversion | None:
+    """How ``value``, SQL of the type ``found``, becomes that kind. None: no value of that type can."""
+    if kind == "time":
+        return _time(found, value, times)
+    if kind == "whole":
+        return _whole(found, value)
+    if kind == "text":
+        return _text(found, value)
+    if kind == "vector":
+        return _vector(found, value)
+    return _number(found, value, label=kind == "label")
+
+
+def typed(wanted: str, value: str) -> Conversion:
+    """How a text becomes the type that the spec gives for it."""
+    if wanted == "BIGINT":
+        return Conversion(_whole_of_text(value), "a whole number of 64 bits")
+    if wanted.endswith("[]"):
+        value = f"CASE WHEN {value} LIKE '{{%' THEN translate({value}, '{{}}', '[]') ELSE {value} END"
+    return Conversion(f"TRY_CAST({value} AS {wanted})", f"a value of {wanted}")
+
+
+def _whole_of_text(value: str) -> str:
+    """Digits, with a sign and with a fraction of zeros, which pandas writes where others are missing."""
+    return (
+        f"CASE WHEN regexp_full_match({value}, '[+-]?[0-9]+([.]0*)?') "
+        f"THEN TRY_CAST(split_part({value}, '.', 1) AS BIGINT) END"
+    )
+
+
+def _whole(found: str, value: str) -> Conversion | None:
+    words = "a whole number of 64 bits"
+    if found == "VARCHAR":
+        return Conversion(_whole_of_text(value), words)
+    if found in _WHOLE or found == "BOOLEAN":
+        return Conversion(f"TRY_CAST({value} AS BIGINT)", words)
+    if found.startswith("DECIMAL"):
+        return Conversion(f"CASE WHEN {value} = trunc({value}) THEN TRY_CAST({value} AS BIGINT) END", words)
+    if found in _FLOATS:
+        kept = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
+        words = f"a whole number below 2^53, since it is stored as {found}"
+        return Conversion(f"CASE WHEN {kept} THEN TRY_CAST({value} AS BIGINT) END", words)
+    return None
+
+
+def _text(found: str, value: str) -> Conversion | None:
+    if found.endswith("]") or found.startswith(("STRUCT", "MAP", "UNION")):
+        return None
+    if found == "BLOB":
+        return Conversion(f"TRY(decode({value}))", "text in UTF-8")
+    if found in _FLOATS:  # whole numbers are stored like this where others are missing
+        whole = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
+        return Conversion(
+            f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END", "text"
+        )
+    return Conversion(value if found == "VARCHAR" else f"CAST({value} AS VARCHAR)", "text")
+
+
+def _number(found: str, value: str, label: bool) -> Conversion | None:
+    if found == "VARCHAR":
+        number = f"CASE WHEN NOT contains({value}, '_') THEN TRY_CAST({value} AS DOUBLE) END"
+        if not label:
+            return Conversion(number, "a number")
+        return Conversion(f"CASE lower({value}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "0 or 1")
+    if found == "BOOLEAN":
+        return Conversion(f"CAST({value} AS TINYINT)", "0 or 1")
+    if found.startswith("DECIMAL") or found in ("HUGEINT", "UHUGEINT"):
+        return Conversion(f"CAST({value} AS DOUBLE)", "a number")
+    return Conversion(value, "a number") if found in _WHOLE | _FLOATS else None
+
+
+def _vector(found: str, value: str) -> Conversion | None:
+    words = "a list of numbers such as [0.5, 1]"
+    if found == "VARCHAR":
+        value = f"CASE WHEN {value} LIKE '{{%' THEN translate({value}, '{{}}', '[]') ELSE {value} END"
+        return Conversion(f"TRY_CAST({value} AS DOUBLE[])", words)
+    inner = re.fullmatch(r"(FLOAT|DOUBLE|TINYINT|SMALLINT|INTEGER|BIGINT|DECIMAL.*)\[\d*\]", found)
+    return Conversion(f"CAST({value} AS DOUBLE[])", words) if inner else None
+
+
+def _time(found: str, value: str, times: Times) -> Conversion | None:
+    """Times in UTC; ``value`` of a naive time is in the zone that is given."""
+    zone = times.timezone
+    naive = f"a time with a zone, or `timezone` under times; without one nobody knows when {'{}'} was"
+    if found == "VARCHAR":
+        return _time_of_text(value, times)
+    if found in _WHOLE | _FLOATS or found.startswith("DECIMAL"):
+        if times.unit is None:
+            return Conversion("NULL", "`unit` under times (s, ms, us or ns), since the values are numbers")
+        return Conversion(_since_1970(value, found, times.unit), f"a number of {times.unit} since 1970")
+    if times.unit is not None:
+        return Conversion("NULL", f"no `unit` under times, since the values are {found}")
+    if is_zoned(found):
+        value = f"CAST({value} AS TIMESTAMPTZ)"
+        return Conversion(f"CASE WHEN isfinite({value}) THEN {value} END", "a time")
+    if _STAMPS.fullmatch(found) or found == "DATE":
+        if zone is None:
+            return Conversion("NULL", naive.format("it"))
+        return Conversion(_in_zone(f"CAST({value} AS TIMESTAMP)", zone), "a time")
+    return None
+
+
+def is_zoned(found: str) -> bool:
+    """Whether a type is that of times with a zone, in any unit."""
+    return found.startswith("TIMESTAMPTZ") or found == "TIMESTAMP WITH TIME ZONE"
+
+
+def _time_of_text(value: str, times: Times) -> Conversion:
+    if times.unit is not None:
+        number = f"CASE WHEN NOT contains({value}, '_') THEN TRY_CAST({value} AS DECIMAL(38, 9)) END"
+        return Conversion(_since_1970(number, "DECIMAL", times.unit), f"a number of {times.unit} since 1970")
+    if times.format is not None:
+        read, words = f"try_strptime({value}, {literal(times.format)})", f"a time such as {times.format}"
+        if "%z" in times.format or "%Z" in times.format:
+            return Conversion(read, words)
+        if times.timezone is None:
+            return Conversion("NULL", "`timezone` under times, since the format has no zone")
+        return Conversion(_in_zone(read, times.timezone), words)
+    zoned = f"TRY_CAST({value} AS TIMESTAMPTZ)"
+    if times.timezone is None:
+        words = "a time in ISO 8601 with a zone (or give `timezone`, `unit` or `format` under times)"
+        return Conversion(f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} END", words)
+    naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", times.timezone)
+    return Conversion(
+        f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} ELSE {naive} END", "a time in ISO 8601"
+    )
+
+
+def _in_zone(value: str, zone: str) -> str:
+    return f"CASE WHEN isfinite({value}) THEN timezone({literal(zone)}, {value}) END"
+
+
+def _since_1970(value: str, found: str, unit: str) -> str:
+    """Numbers are exact, but for those that are stored as floats."""
+    per = _PER_SECOND[unit]
+    times, over = (10**6 // per, 1) if per <= 10**6 else (1, per // 10**6)
+    if found in _WHOLE:
+        return f"make_timestamptz(CAST({_bounded(f'CAST({value} AS HUGEINT) * {times} // {over}', 1)} AS BIGINT))"
+    number = f"CAST({value} AS DOUBLE)" if found in _FLOATS else value
+    scaled = f"make_timestamptz(CAST(round({_bounded(number, over / times)} * {times} / {over}) AS BIGINT))"
+    return f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN {scaled} END"
+
+
+def _bounded(number: str, over: float) -> str:
+    """A number that would be a time after the year 9999, or as long before 1970, is that time."""
+    far = int(_FAR * over)
+    return f"CASE WHEN {number} > {far} THEN {far} WHEN {number} < -{far} THEN -{far} ELSE {number} END"

@@ -1,0 +1,233 @@
+"""What is in a folder of tables: their columns, with types, distinct values and what their names suggest."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.sources.declared.convert import is_zoned
+from feature_repo.sources.declared.engine import engine
+from feature_repo.sources.declared.files import ENDINGS, is_text, read_raw
+from feature_repo.sources.declared.rows import looks_like
+from feature_repo.sources.errors import SourceError
+from models.spec.source import SourceTable
+from models.sql import identifier
+
+MOST_ROWS = 1_000_000
+"""Rows of a table that are looked at."""
+_AS_WRITTEN = SourceTable(files="any", columns={"all": "all"})
+_YEARS = (946_684_800, 2_524_608_000)
+"""Seconds since 1970 from 2000 to 2050."""
+_TIME_NAME = re.compile(
+    r"(^|_)(ts|t|time|times|timestamp|date|datetime|day|at|on|when|since|created|updated|shown|"
+    r"published|from|until)(_|$)|(time|date|stamp|[a-z]At|_ms|_us)$",
+    re.IGNORECASE,
+)
+_KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|sku|asin|isbn)([\W_]|$)|[a-z](Id|ID|Key)$")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A column: ``kind`` is whole, number, boolean, text, time, naive, epoch, vector, list or other."""
+
+    name: str
+    kind: str
+    sql: str
+    """Its type as DuckDB names it."""
+    rows: int
+    missing: int
+    distinct: int
+    values: tuple[Any, ...]
+    """Some of its values; all of them where there are at most 40."""
+    size: int = 0
+    """Of a vector: its length."""
+    unit: str = ""
+    """Of numbers that are times: s, ms, us or ns."""
+    words: float = 0.0
+    """Of texts: how many words one has."""
+
+    @property
+    def key_name(self) -> bool:
+        """Whether it is named like a key."""
+        return bool(_KEY_NAME.search(self.name))
+
+    @property
+    def keyed(self) -> bool:
+        """Whether its values may be keys."""
+        return self.kind in ("whole", "text") and self.words < 1.5 and not self.binary
+
+    @property
+    def unique(self) -> bool:
+        """Whether every row has another value."""
+        return self.rows > 0 and self.missing == 0 and self.distinct == self.rows
+
+    @property
+    def timed(self) -> bool:
+        """Whether it holds times."""
+        return self.kind in ("time", "naive", "epoch")
+
+    @property
+    def binary(self) -> bool:
+        """Whether it says yes or no."""
+        return self.kind == "boolean" or (
+            self.kind in ("whole", "number") and 0 < self.distinct <= 2 and set(self.values) <= {0, 1}
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the folder."""
+
+    name: str
+    files: str
+    """As the spec names them."""
+    texts: bool
+    columns: dict[str, Looked]
+    rows: pa.Table
+
+    @property
+    def times(self) -> list[Looked]:
+        """The columns that hold times."""
+        return [column for column in self.columns.values() if column.timed]
+
+    def distinct(self, *columns: str) -> int:
+        """How many different rows these columns have."""
+        return int(self.rows.select(list(columns)).group_by(list(columns)).aggregate([]).num_rows)
+
+
+def tables_in(folder: Path) -> list[Table]:
+    """Look at every table of a folder: a file, or a folder of parts. Raises SourceError if there are none."""
+    found = [_table(name, files, parts) for name, files, parts in _found(folder)]
+    if not found:
+        raise SourceError(f"{folder}: expected Parquet or CSV files, or folders of them; found none")
+    return found
+
+
+def _found(folder: Path) -> Iterator[tuple[str, str, list[Path]]]:
+    """(name, files as the spec names them, paths) of every table."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: expected a folder of tables; found none")
+    taken: set[str] = set()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")):
+            continue
+        inside = [path] if path.is_file() else sorted(path.glob("*"))
+        parts = [one for one in inside if one.is_file() and not one.name.startswith((".", "_"))]
+        parts = [one for one in parts if one.name.lower().endswith(ENDINGS)]
+        if parts and (path.is_file() or len({is_text(one) for one in parts}) == 1):
+            name = _name(path.name if path.is_dir() else path.name.split(".")[0])
+            while name.lower() in taken:
+                name += "_2"
+            taken.add(name.lower())
+            yield name, path.name, parts
+
+
+def _name(text: str) -> str:
+    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return (plain if plain[:1].isalpha() else f"table_{plain}")[:50]
+
+
+def _table(name: str, files: str, parts: list[Path]) -> Table:
+    read: list[pa.Table] = []
+    for part in parts:
+        read.append(read_raw(part, _AS_WRITTEN))
+        if sum(one.num_rows for one in read) >= MOST_ROWS:
+            break
+    try:
+        rows = pa.concat_tables(read, promote_options="default").slice(0, MOST_ROWS)
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{files}: expected parts of one type; found {' '.join(str(error).split())[:200]}") from None
+    texts = is_text(parts[0])
+    return Table(name, files, texts, {column: _look(rows[column], column, texts) for column in rows.column_names}, rows)
+
+
+def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
+    sql = looks_like(values) if texts and len(values) else "VARCHAR"
+    with engine("UTC") as connection:
+        connection.register("handed", pa.table({"value": values}))
+        if texts:
+            cast = f"TRY_CAST(value AS {sql})"
+        else:
+            sql, cast = connection.execute("DESCRIBE handed").fetchall()[0][1], "value"
+        if sql.endswith("]"):
+            return _listed(name, sql, values)
+        counted = f"SELECT count(*), count(value), count(DISTINCT value) FROM (SELECT {cast} AS value FROM handed)"
+        rows, present, distinct = connection.execute(counted).fetchone() or (0, 0, 0)
+        some = f"SELECT DISTINCT {cast} AS value FROM handed WHERE value IS NOT NULL ORDER BY ALL LIMIT 40"
+        found = tuple(row[0] for row in connection.execute(some).fetchall())
+        words = 0.0
+        if sql == "VARCHAR":
+            count = "SELECT avg(len(string_split(trim(value), ' '))) FROM handed WHERE value IS NOT NULL"
+            words = (connection.execute(count).fetchone() or [0])[0] or 0.0
+        bounds = connection.execute(f"SELECT min({cast}), max({cast}) FROM handed").fetchone() if rows else None
+    kind, unit = _kind(sql, name, bounds)
+    if kind == "text" and texts and present and _is_list(values):
+        return Looked(name, "vector", sql, rows, rows - present, distinct, found[:3], size=_is_list(values))
+    if kind == "text" and _zoned(found):
+        kind = "time"
+    return Looked(name, kind, sql, rows, rows - present, distinct, found, unit=unit, words=words)
+
+
+def _kind(sql: str, name: str, bounds: Any) -> tuple[str, str]:
+    """(kind, unit of times)."""
+    if is_zoned(sql):
+        return "time", ""
+    if sql.startswith("TIMESTAMP") or sql == "DATE":
+        return "naive", ""
+    if sql == "BOOLEAN":
+        return "boolean", ""
+    if sql == "VARCHAR":
+        return "text", ""
+    whole = sql.endswith("INT") or sql.endswith("INTEGER")
+    number = whole or sql in ("DOUBLE", "FLOAT") or sql.startswith("DECIMAL")
+    if number and bounds and bounds[0] is not None and _TIME_NAME.search(name):
+        for unit, per in (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)):
+            if _YEARS[0] * per <= bounds[0] and bounds[1] <= _YEARS[1] * per:
+                return "epoch", unit
+    return ("whole" if whole else "number" if number else "other"), ""
+
+
+def _zoned(values: tuple[Any, ...]) -> bool:
+    """Whether texts are times with a zone."""
+    zoned = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))")
+    return bool(values) and all(zoned.fullmatch(str(value)) for value in values)
+
+
+def _listed(name: str, sql: str, values: pa.ChunkedArray) -> Looked:
+    """A column of lists: a vector if they are numbers of one length."""
+    rows, present = len(values), len(values) - values.null_count
+    lengths = pc.unique(pc.list_value_length(values.drop_null())).to_pylist() if present else []
+    numbers = re.match(r"(FLOAT|DOUBLE|DECIMAL)", sql) is not None
+    size = lengths[0] if numbers and len(lengths) == 1 else 0
+    return Looked(name, "vector" if size else "list", sql, rows, rows - present, present, (), size=size or 0)
+
+
+def _is_list(values: pa.ChunkedArray) -> int:
+    """The length of vectors that are written as texts, such as [0.5, 1]; 0 if they are none."""
+    lengths = set()
+    for value in values.drop_null().slice(0, 200).to_pylist():
+        if not re.fullmatch(r"\[\s*-?[\d.eE+-]+(\s*,\s*-?[\d.eE+-]+)*\s*\]", value.strip()):
+            return 0
+        lengths.add(value.count(",") + 1)
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
+def overlap(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
+    """The share of one column's distinct values that another has, as texts."""
+    first, second = (pc.unique(values.drop_null()).cast(pa.string()) for values in (one, other))
+    return float(pc.mean(pc.is_in(first, value_set=second)).as_py() or 0) if len(first) else 0.0
+
+
+def raw_name(name: str) -> str:
+    """A raw column as the whole of an expression."""
+    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in ("true", "false", "null")
+    return name if plain else identifier(name)
+
+
+def quoted(name: str) -> str:
+    """A raw column inside of an expression, where a word of SQL needs quotes."""
+    return name if re.fullmatch(r"[A-Za-z]+(_[A-Za-z0-9]+)+", name, re.ASCII) else identifier(name)

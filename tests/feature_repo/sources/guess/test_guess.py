@@ -1,0 +1,161 @@
+"""``init`` on folders of different shapes: what it writes passes ingest, or it says what it could not decide."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from feature_repo.commands import main
+from feature_repo.sources.adapters import check
+from feature_repo.sources.errors import SourceError
+from feature_repo.sources.guess import guess
+from feature_repo.sources.ingest import ingest
+from models.spec import Spec, load_spec
+
+DAYS, ROWS = 10, 200
+START = pd.Timestamp("2026-03-01", tz="UTC")
+
+
+def times(rows: int = ROWS) -> pd.Series:
+    return pd.Series(START + pd.to_timedelta(np.linspace(0, DAYS * 86_400 - 1, rows).round(), unit="s"))
+
+
+def kuairand_like(folder: Path) -> None:
+    """Milliseconds, whole keys, an item snapshot without dates, no key of an impression."""
+    draws = np.random.default_rng(1)
+    shown = pd.DataFrame({"user_id": draws.integers(0, 20, ROWS) + 2**62, "video_id": draws.integers(0, 9, ROWS)})
+    shown["time_ms"] = times().astype("int64") // 10**6
+    shown["is_click"] = draws.integers(0, 2, ROWS)
+    shown["play_time_ms"] = draws.integers(0, 9_000, ROWS)
+    shown["tab"] = draws.integers(0, 3, ROWS)
+    (folder / "log").mkdir()
+    shown[:90].to_csv(folder / "log" / "part1.csv", index=False)
+    shown[90:].to_csv(folder / "log" / "part2.csv", index=False)
+    videos = pd.DataFrame({"video_id": range(9), "video_type": ["a", "b", "c"] * 3, "likes": range(9), "length": 1.5})
+    videos.assign(length=np.arange(9) / 2).to_csv(folder / "videos.csv", index=False)
+
+
+def articles_like(folder: Path) -> None:
+    """Parquet, text keys with leading zeros, times with a zone, vectors and titles."""
+    draws = np.random.default_rng(2)
+    readers, articles = [f"{one:03d}" for one in range(20)], [f"a-{one}" for one in range(9)]
+    shown = pd.DataFrame({"impression_id": [f"i{one}" for one in range(ROWS)], "shown_at": times()})
+    shown["reader"], shown["article"] = draws.choice(readers, ROWS), draws.choice(articles, ROWS)
+    shown["left_at"] = shown["shown_at"] + pd.Timedelta("20s")
+    shown["opened"], shown["device"] = draws.integers(0, 2, ROWS) == 1, "phone"
+    shown.to_parquet(folder / "impressions.parquet")
+    made = pd.DataFrame({"article": articles, "published": START - pd.Timedelta("9d"), "section": ["x", "y", "z"] * 3})
+    made["title"], made["body"] = "a title of words", [list(draws.normal(size=4)) for _ in articles]
+    made["title"] += made["article"]
+    made.to_parquet(folder / "articles.parquet")
+    pd.DataFrame({"reader": readers, "joined": START - pd.Timedelta("9d"), "region": ["n", "s"] * 10}).to_parquet(
+        folder / "readers.parquet"
+    )
+
+
+def shop_like(folder: Path) -> None:
+    """Naive texts as times, a customer and a product, purchases as further events."""
+    draws = np.random.default_rng(3)
+    when = times().dt.tz_localize(None).dt.strftime("%Y-%m-%d %H:%M:%S")
+    shown = pd.DataFrame({"event_id": range(ROWS), "timestamp": when, "customer_id": draws.integers(0, 20, ROWS)})
+    shown["product_id"], shown["channel"] = draws.integers(0, 9, ROWS), draws.choice(["mail", "no"], ROWS)
+    shown["clicked"], shown["converted"] = draws.integers(0, 2, ROWS), draws.integers(0, 2, ROWS)
+    shown.to_csv(folder / "events.csv", index=False)
+    bought = shown.iloc[::7][["timestamp", "customer_id", "product_id"]]
+    bought.to_csv(folder / "purchases.csv.gz", index=False)
+
+
+SHAPES = [kuairand_like, articles_like, shop_like]
+
+
+def guessed(make, tmp_path: Path) -> tuple[Spec, Path, list[str]]:
+    """(Spec, folder, what was said)."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    make(raw)
+    said = guess(raw, tmp_path / "shop.yaml")
+    return load_spec(tmp_path / "shop.yaml"), raw, said
+
+
+@pytest.mark.parametrize("make", SHAPES, ids=lambda make: make.__name__)
+def test_what_it_writes_passes_ingest(make, tmp_path: Path) -> None:
+    spec, raw, said = guessed(make, tmp_path)
+    assert not [line for line in said if line.startswith("TO DO")]
+    check(spec)
+    manifest = ingest(spec, raw, tmp_path / "tables")
+    assert manifest["tables"]["impressions"]["rows"] == ROWS
+    assert not spec.impressions.context  # nothing of an impression is a feature before somebody says so
+
+
+def test_keys_times_and_outcomes(tmp_path: Path) -> None:
+    spec, _, said = guessed(kuairand_like, tmp_path)
+    assert spec.impressions.outcomes == ["is_click", "play_time_ms"]
+    assert spec.impressions.surfaces == ["0", "1", "2"]
+    assert spec.nodes["item"].views["item_profile"].features == {"video_type": "category", "length": "number"}
+    assert "likes: likes  # left out: number, but it may be made of outcomes" in (tmp_path / "shop.yaml").read_text()
+    assert [line for line in said if "videos.csv has no date" in line]
+
+
+def test_vectors_text_and_settled_times(tmp_path: Path) -> None:
+    spec, _, _ = guessed(articles_like, tmp_path)
+    features = {"section": "category", "title": "text", "body": "vector[4]"}
+    assert spec.nodes["item"].views["item_profile"].features == features
+    assert spec.nodes["member"].key_type == "string"
+    assert spec.source.tables["impressions"].columns["settled_time"] == "left_at"
+
+
+def test_further_events_become_edges(tmp_path: Path) -> None:
+    spec, _, said = guessed(shop_like, tmp_path)
+    assert spec.edges["purchases"].table == "purchases"
+    assert spec.tasks["first"].label == "clicked"
+    assert spec.impressions.surfaces == ["mail", "no"]
+    assert "assumed: events.csv, column timestamp: the values name no zone: UTC" in said
+
+
+def test_what_it_could_not_decide(tmp_path: Path) -> None:
+    def odd(folder: Path) -> None:
+        draws = np.random.default_rng(4)
+        rows = pd.DataFrame({"a_id": draws.integers(0, 9, ROWS), "b_id": draws.integers(0, 9, ROWS)})
+        rows.assign(at=times(), rating=draws.integers(1, 6, ROWS)).to_parquet(folder / "things.parquet")
+
+    spec, raw, said = guessed(odd, tmp_path)
+    assert "TO DO impressions.member.column: who saw it; candidates: a_id, b_id" in said
+    (positive,) = [line for line in said if line.startswith("TO DO source.tables.impressions.columns.positive")]
+    assert positive.endswith('CAST("rating" AS DOUBLE) >= 4, CAST("rating" AS DOUBLE) >= 5')
+    with pytest.raises(SourceError, match="expected the column FILL_IN"):
+        ingest(spec, raw, tmp_path / "tables")
+
+
+def test_a_log_of_actions_runs_once_the_positive_is_filled_in(tmp_path: Path) -> None:
+    def actions(folder: Path) -> None:
+        draws = np.random.default_rng(5)
+        keys = draws.integers(-(2**62), 2**62, 29)
+        rows = pd.DataFrame({"timestamp": times().astype("int64") // 10**9, "personId": draws.choice(keys[:20], ROWS)})
+        rows = rows.assign(contentId=draws.choice(keys[20:], ROWS), eventType=draws.choice(["VIEW", "LIKE"], ROWS))
+        rows.to_csv(folder / "my interactions.csv", index=False)
+        shared = pd.DataFrame({"contentId": keys[20:], "timestamp": 1_700_000_000, "lang": ["en", "pt", "de"] * 3})
+        shared.to_csv(folder / "shared_articles.csv", index=False)
+
+    _, raw, said = guessed(actions, tmp_path)
+    (positive,) = [line.partition("candidates: ")[2].split(", ") for line in said if line.startswith("TO DO")]
+    file = tmp_path / "shop.yaml"
+    file.write_text(file.read_text().replace("positive: FILL_IN", f"positive: {positive[0]}".replace('"', "")))
+    manifest = ingest(load_spec(file), raw, tmp_path / "tables")
+    assert manifest["tables"]["impressions"]["rows"] == ROWS
+    assert manifest["tables"]["items"]["first"].startswith("2023-11-14")
+
+
+def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    _, raw, _ = guessed(shop_like, tmp_path)
+    assert main(["init", str(raw), "--out", str(tmp_path / "shop.yaml")]) == 1
+    assert "shop.yaml: expected no such file; found one. Name another with --out" in capsys.readouterr().err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main(["init", str(empty), "--out", str(tmp_path / "new.yaml")]) == 1
+    pd.DataFrame({"a": [1], "b": [2]}).to_csv(empty / "one.csv", index=False)
+    assert main(["init", str(empty), "--out", str(tmp_path / "new.yaml")]) == 1
+    assert "expected a table of what was shown, with a time and the keys" in capsys.readouterr().err
+    assert not (tmp_path / "new.yaml").exists()
+    assert main(["init", str(raw), "--out", str(tmp_path / "new.yaml")]) == 0
+    assert "new.yaml: written; impressions from events.csv, member customer_id" in capsys.readouterr().out
