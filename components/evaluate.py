@@ -32,16 +32,20 @@ def evaluate(
     with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
         from components.finite import log_finite
         from components.recovered import recover_graph
+        from components.services import UNTRAINED
         from monitoring.earlier import score_earlier
         from monitoring.evaluation import evaluate, roc_points
         from serving.versions.bundle import judged_model
         from serving.versions.registry import Registry, model_name
 
         recover_graph(step.ledger, Path(graph.path))
-        registry = Registry(step.services.tracking_uri)
-        name = model_name(step.spec)
+        registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
         version = registry.champion(name)
-        champion = judged_model(registry.download(name, version, Path(scratch) / version)) if version else None
+
+        def judged(number: str) -> Path:
+            return judged_model(registry.download(name, number, Path(scratch) / number))
+
+        champion = (version, judged(version)) if version else None
         results = evaluate(
             step.spec,
             Path(graph.path),
@@ -50,11 +54,8 @@ def evaluate(
             Path(model.path),
             champion,
             Path(evaluation.path),
-            champion_version=version,
+            models_only=step.services.pipeline in UNTRAINED,
         )
-
-        def judged(number: str) -> Path:
-            return judged_model(registry.download(name, number, Path(scratch) / number))
 
         earlier = [number for number in registry.promoted(name, step.spec.gate.best_of) if number != version]
         fetch = {number: partial(judged, number) for number in earlier}

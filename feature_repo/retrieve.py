@@ -28,6 +28,7 @@ from models.features import (
     counted_attributes,
     counter_views,
     keyed_by_member,
+    member_ages,
     member_state_columns,
     time_features,
     training_columns,
@@ -142,7 +143,8 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
 
     Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
     Exposures stay as of the row's time, as in a ranking request; of the last ones those outcomes are known that had
-    settled by the frozen time. Ages and clocks stay as well. ``cold`` as in ``features_of``.
+    settled by the frozen time. Clocks and ages of items stay as well; ages since times of the member are as the member
+    was then, at the row's time. ``cold`` as in ``features_of``.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
@@ -155,6 +157,7 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
     found |= counters_as_of(store, spec, keys, frozen, counters)
     found |= exposure_outcomes_as_of(store, spec, keys, times, frozen)
     found |= collaborative_as_of(store, spec, keys, frozen)
+    found |= timed_as_of(spec, times, found, member_ages(spec))
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])

@@ -87,6 +87,11 @@ class Calibration:
     """By task whose negatives are sampled: the log odds at the real rate minus those among the sampled rows."""
     relative: tuple[str, ...] = ()
     """Tasks whose negatives are sampled and whose real rate is unknown: their probabilities only rank."""
+    seeds: dict[str, Platt] = field(default_factory=dict)
+    """By task whose negatives are sampled, where a correction was fitted on what was served: the scaling of the rows to
+    train and judge on, which knows nothing of it."""
+    cold_seeds: dict[str, Platt] = field(default_factory=dict)
+    """The same of cold rows."""
 
     @classmethod
     def none(cls, tasks: list[str]) -> "Calibration":
@@ -131,7 +136,9 @@ class Calibration:
 
     def of_seeds(self) -> "Calibration":
         """The calibration for the rows to train and judge on, with their share of positives."""
-        return replace(self, offsets={}) if self.offsets else self
+        if not self.offsets and not self.seeds:
+            return self
+        return replace(self, tasks={**self.tasks, **self.seeds}, cold={**self.cold, **self.cold_seeds}, offsets={})
 
     def then(self, corrections: Mapping[str, Platt]) -> "Calibration":
         """The calibration whose probabilities' logits are scaled once more, warm and cold alike, by task.
@@ -143,9 +150,14 @@ class Calibration:
             served = {task: found[task].moved(self.offsets.get(task, 0.0)) for task in found if task in corrections}
             return {**found, **{task: platt.then(corrections[task]) for task, platt in served.items()}}
 
+        def before(found: dict[str, Platt], kept: dict[str, Platt]) -> dict[str, Platt]:
+            sampled = {*self.offsets, *self.relative} & set(corrections)
+            return {**{task: platt for task, platt in found.items() if task in sampled}, **kept}
+
         offsets = {task: offset for task, offset in self.offsets.items() if task not in corrections}
         relative = tuple(task for task in self.relative if task not in corrections)
-        return Calibration(both(self.tasks), both(self.cold), offsets, relative)
+        seeds, cold = before(self.tasks, self.seeds), before(self.cold, self.cold_seeds)
+        return Calibration(both(self.tasks), both(self.cold), offsets, relative, seeds, cold)
 
     def apply(self, logits: np.ndarray, cold: np.ndarray | None = None) -> np.ndarray:
         """(..., tasks) logits -> (..., tasks) probabilities, float64; ``cold`` (...) bool, None = no cold rows."""
@@ -163,6 +175,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; the tasks are a list, since their order is that of the logits."""
         sets = {"tasks": self.tasks, "cold": self.cold}
+        sets |= {"seeds": self.seeds, "cold_seeds": self.cold_seeds} if self.seeds else {}
         entries = {name: [{"task": task, **asdict(one)} for task, one in found.items()] for name, found in sets.items()}
         sampled = {"offsets": self.offsets, "relative": [*self.relative]} if self.offsets or self.relative else {}
         return {"method": "platt", **entries, **sampled}
@@ -170,6 +183,9 @@ class Calibration:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Calibration":
         """Back from JSON."""
-        found = (document["tasks"], document.get("cold", ()))
-        tasks, cold = ({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in part} for part in found)
-        return cls(tasks, cold, document.get("offsets", {}), tuple(document.get("relative", ())))
+        found = (document.get(name, ()) for name in ("tasks", "cold", "seeds", "cold_seeds"))
+        tasks, cold, seeds, cold_seeds = (
+            {entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in part} for part in found
+        )
+        relative = tuple(document.get("relative", ()))
+        return cls(tasks, cold, document.get("offsets", {}), relative, seeds, cold_seeds)

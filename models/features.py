@@ -144,7 +144,7 @@ def keyed_by_member(counter: Counter) -> bool:
 
 def member_state_columns(spec: Spec) -> list[str]:
     """The columns of the frozen state: outcome columns of counters keyed by the member, collaborative columns (a
-    snapshot's two sides do not part), and member features.
+    snapshot's two sides do not part), member features, and ages since times of the member.
     """
     counted = [
         column
@@ -152,7 +152,14 @@ def member_state_columns(spec: Spec) -> list[str]:
         if keyed_by_member(counter)
         for column in outcome_columns(counter_plan(spec, name))
     ]
-    return [*counted, *collaborative_columns(spec), *(feature.name for feature in member_features(spec))]
+    features = [feature.name for feature in member_features(spec)]
+    return [*counted, *collaborative_columns(spec), *features, *member_ages(spec)]
+
+
+def member_ages(spec: Spec) -> list[str]:
+    """The ages since a time of the member."""
+    views, sources = spec.nodes[spec.impressions.member.node].views, time_sources(spec)
+    return [name for name, feature in spec.time_features.items() if feature.since and sources[feature.since] in views]
 
 
 def online_views(spec: Spec) -> list[str]:

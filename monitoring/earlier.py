@@ -44,7 +44,7 @@ def score_earlier(
             say(f"  version {version} is skipped: {skipped[version]}")
             continue
         here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
-        keys = predictions["key"].where(here)
+        keys = predictions.loc[here, "key"]  # no missing ones among them, which would make numbers of keys inexact
         for task, by_key in probabilities.items():
             predictions[f"{version_scorer(version)}_{task}"] = keys.map(by_key).astype(np.float64)
         scored.append(version)

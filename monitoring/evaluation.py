@@ -16,7 +16,7 @@ from models.time_units import iso
 from monitoring.calibration import roc
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import EvaluationError, SeenError
-from monitoring.floor import Scores, by_window, floors
+from monitoring.floor import Scores, by_window, floors, has_own_trees
 from monitoring.leaks.screen import screen
 from monitoring.measure import measure
 from monitoring.predictions import MEMBER_STATES, WINDOWS
@@ -34,19 +34,19 @@ def evaluate(
     training_set: Path,
     tables: Path,
     candidate: Path,
-    champion: Path | None,
+    champion: tuple[str, Path] | None,
     folder: Path,
-    champion_version: str | None = None,
+    models_only: bool = False,
 ) -> dict[str, Any]:
     """Score the gate and test windows with candidate, champion, trees and popularity; write predictions and metrics.
 
-    ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights;
-    ``champion_version``: its name in the metrics. Every row is scored as of its own time, and with the member's state
-    frozen at the start of the window; a candidate's network and trees alone too. Popularity, and trees where the
-    candidate has none, are fitted here (``monitoring.floor``). Writes to ``folder``, each atomically:
-    ``predictions.parquet`` (``monitoring.predictions``), ``embeddings.json`` (its norms) and ``metrics.json``
-    (``monitoring.measure``; ``trees``: their weights; ``cost``: seconds to score a row with each part; ``standing``:
-    ``monitoring.standing``; ``leaks``: ``monitoring.leaks``).
+    ``candidate`` is a model folder, ``champion`` a version and the folder with its judged weights. ``models_only``:
+    nothing is fitted to compare with, and no column is screened, as where nothing is judged. Every row is scored as of
+    its own time, and with the member's state frozen at the start of the window; a candidate's network and trees alone
+    too. Popularity, and trees where the candidate has none, are fitted here (``monitoring.floor``). Writes to
+    ``folder``, each atomically: ``predictions.parquet`` (``monitoring.predictions``), ``embeddings.json`` (its norms)
+    and ``metrics.json`` (``monitoring.measure``; ``trees``: their weights; ``cost``: seconds to score a row with each
+    part; ``standing``: ``monitoring.standing``; ``leaks``: ``monitoring.leaks``).
     Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the
@@ -65,8 +65,8 @@ def evaluate(
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
     seconds: dict[str, float] = {}
-    scorers = {**_score(graph, model, seconds), **floors(spec, graph, model)}
-    of_champion, unusable = _champion(spec, graph, champion) if champion else ({}, None)
+    scorers = {**_score(graph, model, seconds), **({} if models_only else floors(spec, graph, model))}
+    of_champion, unusable = _champion(spec, graph, champion[1]) if champion else ({}, None)
     scorers |= of_champion
     each = [(window, state) for window in WINDOWS for state in MEMBER_STATES]
     parts = [_predictions(spec, graph, frames[state], window, state, scorers) for window, state in each]
@@ -74,10 +74,12 @@ def evaluate(
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     told: dict[str, Any] = {"champion_unusable": unusable, "trees": model.trees and model.trees.weights}
-    told |= {"champion_version": champion_version, "candidate_seen_until": model.seen_until}
-    told |= {"leaks": screen(spec, training_set), "cost": seconds}
+    told |= {"champion_version": champion and champion[0], "candidate_seen_until": model.seen_until}
     document = {**measure(spec, predictions), **told}
-    document["standing"] = standing(document, model.trees is not None)
+    if not models_only:
+        own = has_own_trees(model)
+        document |= {"leaks": screen(spec, training_set), "cost": seconds if own else {}}
+        document["standing"] = standing(document, own, alone=own and model.ranker.config.trees_weight == 1)
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)

@@ -4,7 +4,9 @@ Trees on all features of impression, member and item (vectors are for the encode
 validate: a product with trees has just those. And popularity, the item's smoothed rate so far.
 """
 
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from models.graph.store import TemporalGraph
     from models.training.artifact import Model
 
+_log = logging.getLogger(__name__)
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]
 """Probabilities (rows,) by (window, member state), then by task."""
 Predict = Callable[["torch.Tensor", Any], dict[str, np.ndarray]]
@@ -42,16 +45,26 @@ def floors(spec: Spec, graph: "TemporalGraph", model: "Model") -> dict[str, Scor
     """The scores of popularity and, where the candidate ``model`` has none on all features, of trees. Fitted here."""
     import torch
 
-    from models.baselines.fit import fit_baseline
+    from models.baselines.popularity import fit_popularity
+    from models.baselines.tuned_trees import fit_trees
+    from models.training.errors import NoSeedsError
+    from models.trees.errors import TreesError
 
-    config, cpu = model.ranker.config, torch.device("cpu")
-    own = model.trees is not None and config.counters and config.profiles
     found: dict[str, Scores] = {}
-    for name in ("popularity", *([] if own else [FLOOR])):
-        fitted = fit_baseline(name, graph, spec.training, cpu)
-
-        def predict(rows: "torch.Tensor", state: Any, name: str = name, fitted: Any = fitted) -> dict[str, np.ndarray]:
-            return {name: fitted.predict(graph, rows, state)}
-
-        found |= by_window(graph, model.tasks, predict)
+    fits = {"popularity": fit_popularity, **({} if has_own_trees(model) else {FLOOR: fit_trees})}
+    for name, fit in fits.items():
+        try:
+            fitted = fit(graph, spec.training, torch.device("cpu"))
+            found |= by_window(graph, model.tasks, partial(_alone, graph, name, fitted))
+        except (TreesError, NoSeedsError) as error:  # the training must not be lost with it
+            _log.warning("There is no floor of %s: %s", name, error)
     return found
+
+
+def _alone(graph: "TemporalGraph", name: str, fitted: Any, rows: "torch.Tensor", state: Any) -> dict[str, np.ndarray]:
+    return {name: fitted.predict(graph, rows, state)}
+
+
+def has_own_trees(model: "Model") -> bool:
+    """Whether the model has trees beside its network that read all features: they are the floor."""
+    return model.trees is not None and model.ranker.config.counters and model.ranker.config.profiles

@@ -10,15 +10,14 @@ _SMALLEST = 5e-5
 """A difference that the sentence's four decimals do not show is none."""
 
 
-def standing(metrics: Mapping[str, Any], trees_on: bool) -> dict[str, str | None]:
+def standing(metrics: Mapping[str, Any], trees_on: bool, alone: bool = False) -> dict[str, str | None]:
     """``sentence`` and ``recommendation`` (None = the candidate is worth its network) for a document of ``measure``.
 
-    ``trees_on``: whether the candidate has trees beside its network. ``metrics["trees"]``: their weights, by task;
+    ``trees_on``: whether the candidate has trees beside its network; ``alone``: whether the spec wants them alone.
     ``metrics["cost"]``: seconds to score a row with each part, where they were measured.
     """
     tasks = {task: _compared(metrics, task) for task in metrics["tasks"]}
-    weights = metrics.get("trees") or {}
-    if weights and all(weight == 1 for weight in weights.values()):
+    if alone:
         return {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
     parts = [
         *(

@@ -11,12 +11,14 @@ from typing import Any
 
 from feature_repo.applied import pushed_folder
 from feature_repo.apply import apply
+from feature_repo.as_of import RetrievalError
 from feature_repo.retrieve import retrieve
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.ingest import ingest
 from feature_repo.sources.windows import spec_of
 from feature_repo.store import open_store, project_of
 from models.graph.build import build_graph
+from models.graph.errors import GraphError
 from models.spec import Spec, SpecError, load_spec
 from models.yaml_documents import read_document
 
@@ -48,7 +50,7 @@ def main() -> int:
         spec = load_spec(options.spec)
         source = spec.source.model_copy(update={"options": {**spec.source.options, **given}})
         print(build(spec.model_copy(update={"source": source}), options.data, options.out)["counts"])
-    except (SpecError, SourceError) as error:
+    except (SpecError, SourceError, RetrievalError, GraphError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -140,8 +140,7 @@ def _is_adapter(module: ModuleType) -> bool:
 
 def _known() -> list[str]:
     package, found = importlib.import_module(_PACKAGE), []
-    names = [*_MODULES, *(info.name for info in pkgutil.iter_modules(package.__path__))]
-    for name in names:
+    for name in dict.fromkeys([*_MODULES, *(info.name for info in pkgutil.iter_modules(package.__path__))]):
         if f"{_PACKAGE}.{name}" in _MODULES.values():
             continue
         with suppress(SourceError):  # of another adapter than the one that was asked for

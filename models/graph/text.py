@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ _WORDS = 32
 """Components that words are hashed into."""
 TEXT_SIZE = _WORDS + 1
 """Components of the vector of a text; the last is 1 for every text that is not missing, also for an empty one."""
+_MOST = 100_000
+"""Characters of a text that are read."""
 _UNSPACED = (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 )
@@ -31,6 +34,7 @@ def words_of(text: str) -> list[str]:
     A run of a script that has no spaces between words gives its overlapping pairs of characters instead.
     """
     folded = unicodedata.normalize("NFKC", text).casefold() if not text.isascii() else text.lower()
+    folded = folded[:_MOST]  # one character may fold to eighteen
     found: list[str] = []
     for part in _PART.findall(folded):
         if len(part) > 2 and _IS_UNSPACED.match(part):
@@ -51,12 +55,12 @@ def bag_of_words(texts: pa.ChunkedArray | pa.Array) -> np.ndarray:
     places: dict[str, tuple[int, int]] = {}
     distinct = np.zeros((len(encoded.dictionary) + 1, TEXT_SIZE), np.float32)  # the last row is for null
     for row, text in enumerate(encoded.dictionary.to_pylist()):
-        for word in words_of(text):
+        for word, count in Counter(words_of(text)).items():
             if word not in places:
                 hashed = hash_text(word)
                 places[word] = (hashed % _WORDS, 1 if hashed // _WORDS % 2 else -1)
             place, sign = places[word]
-            distinct[row, place] += sign
+            distinct[row, place] += sign * count
     norm = np.linalg.norm(distinct, axis=1, keepdims=True)
     distinct /= np.where(norm > 0, norm, 1)
     distinct[:-1, _WORDS] = 1

@@ -179,7 +179,7 @@ class Encoding:
                 _fill(numbers[place, :, column], _numbers(scale.name, given.get(scale.name)))
             for column, name in enumerate(encoding.categories):
                 _fill(codes[place, :, column], _codes(encoding.codes[column], given.get(name)))
-        values = torch.from_numpy(numbers.reshape(-1, len(encoding.numbers)))
+        values = torch.from_numpy(numbers.reshape(len(slates) * rows, len(encoding.numbers)))
         scaled = scale_numbers(encoding.numbers, values).numpy()
         return scaled.reshape(len(slates), rows, encoding.dense_width), codes
 
@@ -222,4 +222,4 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 def _codes(codes: dict[str, int], value: Any) -> np.ndarray:
     """(values,) int64."""
     values = value.tolist() if isinstance(value, np.ndarray) else [value]
-    return np.array([codes.get(str(each), 0) for each in values], np.int64)
+    return np.array([0 if each is None or each != each else codes.get(str(each), 0) for each in values], np.int64)

@@ -15,6 +15,8 @@ from monitoring.verdict import Alarm, State
 
 _NULL, _INFINITE = 0.02, 0.001
 """Least growth of the share of rows without a value, and with an infinity."""
+_LOST = 0.5
+"""A node's feature is lost, not just unknown of new members and items, from this share of rows without a value on."""
 _CONSTANT, _VARIED = 0.999, 0.95
 """A column is constant from this share of its most frequent value on, if that was below the other one before."""
 _SHIFT = {"number": 0.12, "category": 0.06}
@@ -63,7 +65,9 @@ def _broken(context: Context, name: str) -> list[Alarm]:
             what, cause = ("without a value", "null") if key == "missing" else ("infinite", "infinite")
             text = f"{name}: {grown[0]:.1%} of the rows {what}; expected {grown[1]:.1%}"
             figures = {"share": grown[0], "expected": grown[1]}
-            found.append(alarm(context, f"features.{cause}", name, text, State.DATA_FAULT, **figures))
+            new = key == "missing" and context.newest.columns[name].get("node", False) and grown[0] < _LOST
+            state = State.WATCH if new else State.DATA_FAULT
+            found.append(alarm(context, f"features.{cause}", name, text, state, **figures))
     column = context.newest.columns[name]
     past = [day.columns[name] for day in context.quiet if name in day.columns]
     before = max((one["most"] for one in past), default=1.0)

@@ -23,7 +23,7 @@ def candidates_model(features: Sequence[Feature], kinds: Mapping[str, Any], most
     columns: dict[str, Any] = {}
     for feature in features:
         kind = kinds[feature.kind]
-        values = Annotated[list[kind], Field(max_length=most)]  # type: ignore[valid-type]
+        values = Annotated[list[kind], Field(max_length=most, fail_fast=True)]  # type: ignore[valid-type]
         # Prefixed and aliased: a spec may give a column a name that pydantic reserves.
         columns[f"{_PREFIX}{feature.name}"] = (values | None, Field(None, alias=feature.name))
     return create_model("Candidates", __base__=StrictModel, **columns) if columns else None

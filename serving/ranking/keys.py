@@ -33,10 +33,8 @@ def _whole(value: object) -> object:
     return value if found is None else found
 
 
-def _whole_items(values: object) -> object:
-    if isinstance(values, list) and _has_text(values):
-        return [_whole(value) for value in values]
-    return values
+def _whole_items(values: list[object]) -> list[object]:
+    return [_whole(value) for value in values] if _has_text(values) else values
 
 
 def member_type(node: Node, limits: Limits) -> Any:
@@ -48,10 +46,15 @@ def member_type(node: Node, limits: Limits) -> Any:
 
 def items_type(node: Node, limits: Limits) -> Any:
     """The type of the candidates' keys. A list of numbers alone costs no call for each of them."""
-    bounds = Field(min_length=1, max_length=limits.items)
+    bounds = Field(min_length=1, max_length=limits.items, fail_fast=True)
     if node.key_type == "string":
         return Annotated[list[_text(limits)], bounds]  # type: ignore[misc]
-    return Annotated[list[_number()], bounds, BeforeValidator(_whole_items)]  # type: ignore[misc]
+
+    def whole(values: object) -> object:
+        # One key too many is enough to refuse a list.
+        return _whole_items(values[: limits.items + 1]) if isinstance(values, list) else values
+
+    return Annotated[list[_number()], bounds, BeforeValidator(whole)]  # type: ignore[misc]
 
 
 def has_text_keys(instance: Mapping[str, Any], integers: Mapping[str, bool]) -> bool:

@@ -54,7 +54,8 @@ class RequestParser:
         self._integers = {role: spec.nodes[column.node].key_type == "int" for role, column in spec.node_columns()}
         instance = _instance_model(spec, self.limits)
         self._instance = instance
-        instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
+        bounds = Field(min_length=1, max_length=self.limits.instances, fail_fast=True)
+        instances = Annotated[list[instance], bounds]  # type: ignore[valid-type]
         self._document = create_model("Request", __base__=StrictModel, instances=(instances, ...))
 
     def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.spec.serving import Serving
-from models.time_units import iso
+from models.time_units import SECOND, iso
 from serving.ranking.explore import ordered
 
 Adjustments = list[list[dict[str, Any]]]
@@ -122,7 +122,8 @@ def adjustments(
         discount = {"rule": "seen_discount", "factor": rules.seen_discount.factor}
         for place, activity in enumerate(seen):
             if activity is not None:  # the first rule
-                found[place] = [{**discount, "action": activity.action, "time": iso(activity.time)}, *found[place]]
+                time = iso(activity.time // SECOND * SECOND)  # as in the reasons
+                found[place] = [{**discount, "action": activity.action, "time": time}, *found[place]]
     return found
 
 

@@ -88,7 +88,12 @@ class RankingService:
     def features(self, request: RankingRequest, online: OnlineFeatures) -> dict[str, np.ndarray | float | str]:
         """The decoder's raw inputs by name, (C,), or one for all; ages and clock as of the request's time."""
         unknown = {name: np.array([UNKNOWN]) for name in ages_since(self.spec)}
-        timed = derive_time_features(self.spec, np.array([request.time]), {**unknown, **online.times})
+        # What was pushed while the request was on its way has just happened; it does not lie in the future.
+        times = {
+            name: np.where((values > request.time) & (values <= online.as_of), request.time, values)
+            for name, values in online.times.items()
+        }
+        timed = derive_time_features(self.spec, np.array([request.time]), {**unknown, **times})
         read = {**online.counters, **online.collaborative.features}
         given = candidate_inputs(self.spec.impressions.typed_candidates, request.candidates)
         return {**read, **request.context, **given, **timed}

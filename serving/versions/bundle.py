@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from models.calibration import Calibration
 from models.files import new_folder, sha256_of_file
 from models.sealed import SealError, json_object, plain_files, read_plain, stated_files
 from models.spec import Spec, parse_spec
@@ -70,7 +71,9 @@ def write_bundle(
             _write_json(draft / "data.json", data)
             if profile is not None:
                 (draft / PROFILE).write_bytes(profile_bytes(profile))
-            (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training, kept), encoding="utf-8")
+            calibration = Calibration.from_json(_read_json(draft / "calibration.json"))
+            card = model_card(spec, metrics, data, training, calibration, kept)
+            (draft / "MODEL_CARD.md").write_text(card, encoding="utf-8")
             files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
             _write_json(draft / MANIFEST, {"format": 1, "files": files})
     except FileExistsError as error:

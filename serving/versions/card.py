@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models.calibration import Calibration
 from models.spec import Spec
 from models.spec.negative_references import negative_tasks
 from models.spec.schema import WINDOW_ORDER
@@ -14,9 +15,12 @@ def model_card(
     metrics: Mapping[str, Any],
     data: Mapping[str, Any],
     training: Mapping[str, Any],
+    calibration: Calibration,
     judged: Mapping[str, Any] | None = None,
 ) -> str:
     """Render the card. ``metrics``, ``data`` and ``training`` may be nested; values may have bounds.
+
+    ``calibration``: what is served.
 
     ``judged``: training facts of the judged weights, where those of a refit serve.
     """
@@ -42,7 +46,7 @@ def model_card(
                 "counters and context. The response flags it (`member_cold`, `cold`).\n"
                 "- Vectors are as old as the last push of vectors; counters are as old as the last event that was "
                 "pushed, or the last materialization.\n"
-                f"{_seen(spec)}"
+                f"{_seen(spec, calibration)}"
                 "- No fairness analysis over groups of members was made; the data names no such groups.",
             ]
         )
@@ -50,18 +54,18 @@ def model_card(
     )
 
 
-def _seen(spec: Spec) -> str:
+def _seen(spec: Spec, calibration: Calibration) -> str:
     """What the rows to train on leave open."""
     sampling = spec.impressions.sample_negatives
     if sampling is None:
         return "- The model is trained on impressions: it has not seen items that were never shown.\n"
-    rates = negative_tasks(spec)
+    rates = {task: rate for task, rate in negative_tasks(spec).items() if task in calibration.offsets}
     text = (
         f"- The log has positives only: {sampling.per_positive} negatives for each were drawn (`{sampling.by}`) from "
     )
     text += "the items that were alive. The metrics are on such rows.\n"
     known = ", ".join(f"`{task}` to {rate:g}" for task, rate in rates.items() if rate is not None)
-    unknown = ", ".join(f"`{task}`" for task, rate in rates.items() if rate is None)
+    unknown = ", ".join(f"`{task}`" for task in calibration.relative)
     text += f"- Probabilities are corrected to the given share of positives: {known}.\n" if known else ""
     relative = f"- Probabilities of {unknown} are relative: they rank, and their level means nothing until a "
     return text + (relative + "recalibration on served outcomes.\n" if unknown else "")

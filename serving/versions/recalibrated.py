@@ -42,7 +42,12 @@ def recalibrated_bundle(
     training = json.loads(files["training.json"])
     kept = files.get(f"{JUDGED}/training.json")
     card = model_card(
-        bundle.spec, metrics, json.loads(files["data.json"]), training, None if kept is None else json.loads(kept)
+        bundle.spec,
+        metrics,
+        json.loads(files["data.json"]),
+        training,
+        calibration,
+        None if kept is None else json.loads(kept),
     )
     files["MODEL_CARD.md"] = card.encode()
     digests = {name: sha256(content).hexdigest() for name, content in files.items()}

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+_READABLE = "/tmp"
+"""TMPDIR may be closed to the user that it runs as."""
 _SECONDS = 120.0
 """How long it may take to start."""
 
@@ -23,7 +25,7 @@ def running_postgres() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port, password = int(probe.getsockname()[1]), secrets.token_hex(8)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=_READABLE) as name:
         folder = Path(name)
         folder.chmod(0o755)  # it runs as another user
         command, user = postgres_command(folder, port, password)

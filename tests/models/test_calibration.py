@@ -181,3 +181,16 @@ def test_a_task_of_unknown_rate_is_relative_until_it_is_corrected_on_what_was_se
         assert len([*corrected.offsets, *corrected.relative]) == 1
     one_class = plain.at_rates({"click": 0.1, "like": 0.1}, labels[1:])
     assert (one_class.offsets, one_class.relative) == ({}, ("click", "like"))
+
+
+def test_a_correction_on_what_was_served_leaves_the_rows_to_judge_on_as_they_were() -> None:
+    plain = Calibration({"click": Platt(2.0, 0.5), "like": Platt()}, cold={"click": Platt(1.0, -1.0)})
+    labels = np.array([[1.0, 1.0], [0.0, 0.0]])
+    logits, cold = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6) % 2 == 0
+    for rate in (0.1, None):
+        sampled = plain.at_rates({"click": rate}, labels)
+        served = sampled.then({"click": Platt(1.0, 0.3), "like": Platt(1.0, 0.2)}).then({"click": Platt(1.0, 0.1)})
+        served = Calibration.from_json(json.loads(json.dumps(served.to_json())))
+        judged = served.of_seeds().apply(logits, cold)
+        np.testing.assert_array_equal(judged[:, 0], plain.apply(logits, cold)[:, 0])
+        np.testing.assert_array_equal(judged[:, 1], served.apply(logits, cold)[:, 1])  # not sampled: as it is served

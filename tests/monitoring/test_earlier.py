@@ -125,3 +125,19 @@ def test_probabilities_of_an_earlier_version_are_calibrated(product: FakeProduct
     found = pd.read_parquet(folder / "predictions.parquet").query("window == 'gate' and state == 'as_of'")
     for place, task in enumerate(("click", "dwell")):
         assert found[f"version_6_{task}"].tolist() == pytest.approx(by_key.loc[found["key"], place].tolist())
+
+
+def test_long_keys_are_not_rounded(product: FakeProduct, monkeypatch: pytest.MonkeyPatch) -> None:
+    product.evaluate(champion=product.folder / "model1")
+    path = product.folder / "out" / "predictions.parquet"
+    predictions = pd.read_parquet(path)
+    predictions["key"] = 2**62 + predictions["key"]
+    predictions.to_parquet(path)
+    by_key = (
+        pd.Series(np.arange(len(predictions)) / len(predictions), index=predictions["key"]).groupby(level=0).first()
+    )
+    monkeypatch.setattr("monitoring.earlier._probabilities", lambda *given: {"click": by_key})
+    score_earlier(product.spec, product.folder / "graph", path.parent, {"6": lambda: product.folder / "model1"})
+    found = pd.read_parquet(path)
+    here = (found["window"] == "gate") & (found["state"] == "as_of")
+    np.testing.assert_array_equal(found.loc[here, "version_6_click"], by_key[found.loc[here, "key"]])

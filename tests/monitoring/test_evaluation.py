@@ -15,6 +15,7 @@ from models.nn.model import Ranker
 from models.spec import Spec
 from models.time_units import HOUR
 from models.training.artifact import Model, change_trees, load_model, save_model
+from models.trees.errors import TreesError
 from models.trees.inputs import TreeInputs
 from models.trees.trees import TaskTrees, Trees
 from monitoring.comparison import compare_models
@@ -66,8 +67,8 @@ class FakeProduct:
         graph, training_set, tables, candidate, out = (
             self.folder / name for name in ("graph", "set", "tables", "model0", "out")
         )
-        version = champion and "7"
-        return evaluate(self.spec, graph, training_set, tables, candidate, champion, out, champion_version=version)
+        version = None if champion is None else ("7", champion)
+        return evaluate(self.spec, graph, training_set, tables, candidate, version, out)
 
 
 def training_rows(graph: TemporalGraph) -> pd.DataFrame:
@@ -196,7 +197,30 @@ def test_trees_are_the_floor_of_their_own_product_and_are_timed(product: FakePro
     )
     np.testing.assert_array_equal(predictions["candidate_click"], predictions["trees_click"])
     assert document["cost"]["network"] > document["cost"]["trees"] > 0
-    assert document["standing"]["sentence"] == "The trees serve alone (`model.trees_weight: 1`)."
+    assert "trees serve alone" not in document["standing"]["sentence"]  # the spec did not ask for it
+
+
+def test_where_nothing_is_judged_nothing_is_fitted(product: FakeProduct, tmp_path: Path) -> None:
+    folders = [product.folder / name for name in ("graph", "set", "tables", "model0")]
+    evaluate(product.spec, *folders, None, tmp_path / "out", models_only=True)
+    document = read_json(tmp_path / "out" / "metrics.json")
+    assert not {"leaks", "standing"} & set(document)
+    columns = pd.read_parquet(tmp_path / "out" / "predictions.parquet").columns
+    assert {"candidate_click"} == {name for name in columns if name.endswith("_click")} - {"label_click"}
+
+
+def test_a_floor_that_cannot_be_fitted_is_left_out(
+    product: FakeProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise TreesError("trees: expected at most 5000; found 5001")
+
+    monkeypatch.setattr("models.baselines.tuned_trees.fit_trees", fail)
+    folders = [product.folder / name for name in ("graph", "set", "tables", "model0")]
+    evaluate(product.spec, *folders, None, tmp_path / "out")
+    columns = pd.read_parquet(tmp_path / "out" / "predictions.parquet").columns
+    assert "popularity_click" in columns
+    assert "trees_click" not in columns
 
 
 def test_a_graph_of_other_impressions_is_refused_and_nothing_written(product: FakeProduct, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_trees_are_recommended_where_the_candidate_is_no_better() -> None:
 
 
 def test_trees_that_serve_alone_are_not_compared_with_themselves() -> None:
-    found = standing(document((0.0, 0.0), None, trees={"click": 1.0, "like": 1.0}), True)
+    found = standing(document((0.0, 0.0), None), True, alone=True)
     assert found == {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
 
 

@@ -49,18 +49,6 @@ def test_impressions(spec: Spec, tmp_path: Path) -> None:
     assert shown["left_early"].tolist() == [0, 1, 1, 1, 1]
 
 
-def test_one_tab_knows_nothing_of_the_others(spec: Spec, tmp_path: Path) -> None:
-    alone = spec.model_copy(update={"source": spec.source.model_copy(update={"options": {"tab": 4}})})
-    ingest(alone, kuairand_folder(tmp_path / "raw"), tmp_path / "tables")
-    shown = read_table(tmp_path / "tables", "impressions")
-    assert shown[["impression_id", "user_id", "video_id", "surface"]].to_numpy().tolist() == [[2, 0, 1, "4"]]
-    assert np.expm1(shown["exposures_last_day_log"]).tolist() == [0]
-    assert not shown["seen_before"].any()
-    assert not len(read_table(tmp_path / "tables", "history_watch"))
-    with pytest.raises(SourceError, match=r"source.options.tab: expected a whole number; found 'x'"):
-        check(spec.model_copy(update={"source": spec.source.model_copy(update={"options": {"tab": "x"}})}))
-
-
 def test_a_view_that_was_logged_again_counts_once(spec: Spec, tmp_path: Path) -> None:
     """The row that settled last is kept, wherever it stands; of equal ones the first by its columns."""
     data = kuairand_folder(tmp_path / "raw") / "data"

@@ -46,5 +46,5 @@ def test_an_adapter_that_cannot_be_imported_is_a_sentence(monkeypatch: pytest.Mo
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     with pytest.raises(AdapterError, match=r"adapter shopping: .* found SyntaxError.*shopping\.py, line 2\)"):
         adapter("shopping")
-    with pytest.raises(SourceError, match="expected one of kuairand, professional; found 'other'"):
+    with pytest.raises(SourceError, match=r"expected one of kuairand, professional, tables, or .*; found 'other'"):
         adapter("other")

@@ -33,7 +33,7 @@ def tables_of(*titles: object) -> dict[str, pd.DataFrame]:
 def test_texts_come_back_as_they_were(tmp_path: Path) -> None:
     titles = ["", None, "हिन्दी समाचार।", "東京", "a\nb", "x" * LONGEST_TEXT]
     spec = spec_of_texts()
-    found, _, spec = validate(spec, tables_of(*titles), COLUMNS)
+    found, _, spec, _ = validate(spec, tables_of(*titles), COLUMNS)
     write_table(tmp_path, "posts", found["posts"], arrow_types(spec, "posts"))
     assert pq.read_table(tmp_path / "posts.parquet")["title"].to_pylist() == titles
 

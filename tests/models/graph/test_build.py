@@ -88,7 +88,7 @@ def test_schema_comes_from_the_spec(graph: TemporalGraph) -> None:
     assert schema.seeds.timezone_offset == HOUR
     assert schema.window("train").end == schema.window("validate").start == START + 96 * HOUR
     assert schema.node("member").features[1].vocabulary == ("art", "law")
-    assert (schema.node("item").features[0].kind, schema.node("item").features[0].size) == ("vector", 32)
+    assert (schema.node("item").features[0].kind, schema.node("item").features[0].size) == ("vector", 33)
     assert schema.seeds.features[-1].vocabulary == ("am", "pm")
 
 
@@ -101,9 +101,9 @@ def test_versions_are_ordered_and_the_last_row_of_a_moment_counts(graph: Tempora
     assert member.categories[:, 0].tolist() == [0, 2, 1]
     assert graph.manifest["dropped"]["versions"]["member"] == {"null_key_or_time": 1, "superseded": 1}
     item = graph.nodes["item"]
-    assert item.vectors.shape == (2, 34)
+    assert item.vectors.shape == (2, 35)
     assert item.vectors[0, :32].norm().item() == pytest.approx(1)
-    assert item.vectors[0, 32:].tolist() == [1, 2]
+    assert item.vectors[0, 32:].tolist() == [1, 1, 2]
     assert not item.vectors[1].any()
     assert graph.nodes["creator"].version_offsets.tolist() == [0, 0, 0]
 

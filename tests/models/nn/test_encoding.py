@@ -148,3 +148,18 @@ def test_other_node_types_tasks_vectors_and_hops_are_refused(world: World) -> No
     features = schema.node("item").features
     with pytest.raises(EncodingError, match=r"vectors of 4 components.*and 3:"):
         world.ranker.encoding.nodes["item"].check("x", (*features[:2], replace(features[2], size=3)))
+
+
+def test_a_missing_category_is_not_the_one_named_none(world: World) -> None:
+    encoding = world.ranker.encoding
+    named = replace(encoding, impression=replace(encoding.impression, vocabularies=(("None", "phone"),)))
+    given = {"device": np.array([None, "None", "phone"], object)}
+    assert named.encode_impressions([given], 3)[1][0, :, 0].tolist() == [0, 1, 2]
+    assert named.encode_impressions([{}], 1)[1].tolist() == [[[0]]]
+
+
+def test_an_impression_may_have_no_numbers(world: World) -> None:
+    encoding = world.ranker.encoding
+    encoding = replace(encoding, impression=replace(encoding.impression, numbers=()))
+    numbers, categories = encoding.encode_impressions([{"device": "phone"}], 3)
+    assert (numbers.shape, categories.shape) == ((1, 3, 0), (1, 3, 1))

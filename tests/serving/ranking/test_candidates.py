@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from serving.errors import RequestError
 from serving.ranking.candidates import candidate_inputs
@@ -57,3 +58,21 @@ def test_anything_is_read_or_refused_in_a_sentence(candidates: Any) -> None:
     assert all(len(values) == 2 for values in found.values())
     assert all(isinstance(one, float | int | None) for one in found.get("price", ()))
     candidate_inputs(SPEC.impressions.typed_candidates, found)
+
+
+def test_a_long_list_of_wrong_values_costs_what_one_does() -> None:
+    """The errors of a request are collected before one of them is told."""
+    parser = RequestParser(SPEC, Limits(items=500, instances=16))
+    wrong = {"price": ["x"] * 500, "schema": [1] * 500}
+    for candidates, items in ((wrong, [*range(500)]), ({}, ["01"] * 500)):
+        shown = {"member": 1, "items": items, "context": {"surface": "push"}, "candidates": candidates}
+        with pytest.raises(ValidationError) as raised:
+            parser._document.model_validate({"instances": [shown] * 16})
+        assert raised.value.error_count() < 5
+
+
+def test_an_overlong_list_of_keys_is_refused_as_it_is() -> None:
+    with pytest.raises(RequestError, match=r"items: expected at most 3"):
+        RequestParser(SPEC, Limits(items=3)).parse(
+            {"instances": [{"member": 1, "items": ["1"] * 4, "context": {"surface": "push"}}]}
+        )
