@@ -51,7 +51,10 @@ def floors(spec: Spec, graph: "TemporalGraph", model: "Model") -> dict[str, Scor
     from models.trees.errors import TreesError
 
     found: dict[str, Scores] = {}
-    fits = {"popularity": fit_popularity, **({} if has_own_trees(model) else {FLOOR: fit_trees})}
+    fits: dict[str, Callable[..., Any]] = {
+        "popularity": fit_popularity,
+        **({} if has_own_trees(model) else {FLOOR: fit_trees}),
+    }
     for name, fit in fits.items():
         try:
             fitted = fit(graph, spec.training, torch.device("cpu"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ def of_twins(found: dict[str, pa.Table]) -> pa.Table:
 def test_frozen_rows_and_cold_twins_keep_them(tmp_path: Path) -> None:
     found = retrieved(tmp_path)
     assert len(found[COLD]) > 3
-    for name in (*TIMED, *CANDIDATE):
+    for name in {*TIMED, *CANDIDATE} - {"member_age"}:
         assert found[FROZEN][name].equals(found[IMPRESSIONS][name]), name
         assert found[COLD][name].equals(of_twins(found)[name]), name
         assert found[COLD_FROZEN][name].equals(found[COLD][name]), name
@@ -51,6 +52,19 @@ def test_frozen_rows_and_cold_twins_keep_them(tmp_path: Path) -> None:
     values = graph.seeds.numbers[:, place].numpy()[~graph.seeds.cold.numpy()][np.argsort(kept)]
     np.testing.assert_array_equal(values, found[IMPRESSIONS]["post_age"].to_numpy())
     assert "published" not in {feature.name for node in graph.schema.nodes for feature in node.features}
+
+
+def test_an_age_since_a_time_of_the_member_is_frozen_with_the_member(tmp_path: Path) -> None:
+    frozen = retrieved(tmp_path)[FROZEN].to_pandas()
+    profiles = pq.read_table(tmp_path / "tables" / "member_profiles.parquet").to_pandas().sort_values("valid_from")
+    expected = []
+    for row in frozen.itertuples():
+        own = profiles[(profiles["member_id"] == row.member) & (profiles["valid_from"] < row.frozen_time)]
+        joined = own["joined"].iloc[-1] if len(own) else pd.NaT
+        hours = (row.time - joined).total_seconds() / 3600
+        expected.append(np.log1p(hours) if hours >= 0 else np.nan)
+    assert np.isfinite(expected).any()
+    np.testing.assert_allclose(frozen["member_age"], expected, rtol=1e-5)
 
 
 def test_an_age_of_a_view_of_behavior_is_missing_in_a_twin(tmp_path: Path) -> None:

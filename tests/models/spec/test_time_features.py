@@ -49,7 +49,7 @@ def test_they_are_features_of_the_impression() -> None:
 def test_a_time_itself_is_nothing_that_the_model_reads() -> None:
     assert item_features(spec()) == []
     assert node_features(spec(), "member") == [Feature("country", "category", 1)]
-    assert member_state_columns(spec()) == ["country"]
+    assert member_state_columns(spec()) == ["country", "tenure"]
 
 
 def test_a_clock_does_not_drift() -> None:
