@@ -1,4 +1,4 @@
-"""A small synthetic shop as three CSV files, for docs/tutorial.md: members, items, and what the newsletter and the feed showed to whom.
+"""A small synthetic shop as three CSV files, for docs/tutorial.md: members, items, and which items were shown to whom.
 
 Files of more days begin with the rows of fewer days, as a log that has grown does.
 """
@@ -45,7 +45,17 @@ def write(folder: Path, start: dt.date, days: int) -> dict[str, int]:
     heads = {
         "members.csv": ["member_id", "joined", "country", "year_of_birth"],
         "items.csv": ["item_id", "listed", "title", "category", "price"],
-        "views.csv": ["view_id", "shown_at", "settled_at", "member_id", "item_id", "place", "clicked", "bought"],
+        "views.csv": [
+            "view_id",
+            "shown_at",
+            "settled_at",
+            "member_id",
+            "item_id",
+            "place",
+            "device",
+            "clicked",
+            "bought",
+        ],
     }
     rows: dict[str, list[list[Any]]] = {"members.csv": members, "items.csv": items, "views.csv": views}
     for name, head in heads.items():
@@ -68,7 +78,9 @@ def _item(number: int, start: dt.date, listed: dt.date) -> list[Any]:
     random = np.random.default_rng([_SEED, 1, number])
     category = CATEGORIES[random.integers(len(CATEGORIES))]
     title = f"{random.choice(_ADJECTIVES)} {random.choice(_NOUNS[category])}"
-    listed = min(listed + dt.timedelta(int(random.integers(0, 30))), start - dt.timedelta(1)) if listed < start else listed
+    listed = (
+        min(listed + dt.timedelta(int(random.integers(0, 30))), start - dt.timedelta(1)) if listed < start else listed
+    )
     return [f"p{number:04d}", listed, title, category, f"{random.lognormal(3.2, 0.7):.2f}"]
 
 
@@ -85,15 +97,20 @@ def _day(
     rows: list[list[Any]] = []
     for member in np.flatnonzero(random.random(MEMBERS) < 0.4):
         newsletter = random.random() < 0.4
+        device = "phone" if random.random() < 0.6 else "desktop"
         time = midnight + dt.timedelta(seconds=int(6 * 3600 + random.integers(0, 16 * 3600)))
         for shown in random.choice(len(alive), 4, replace=False):
             logit = -1.9 + tastes[member, category[shown]] + quality[shown] + eager[member] + 0.5 * (not newsletter)
             clicked = random.random() < 1 / (1 + np.exp(-logit))
-            bought = clicked and random.random() < 1 / (1 + np.exp(1.2 + 0.8 * (np.log(price[shown]) - 3.2)))
+            bought = clicked and random.random() < 1 / (
+                1 + np.exp(1.2 + 0.8 * (np.log(price[shown]) - 3.2) + 0.6 * (device == "phone"))
+            )
             settled = time + dt.timedelta(seconds=int(random.integers(60, 7200)))
             place = "newsletter" if newsletter else "feed"
             moments = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (time, settled))
-            rows.append([*moments, 1000 + int(member), items[alive[shown]][0], place, int(clicked), int(bought)])
+            rows.append(
+                [*moments, 1000 + int(member), items[alive[shown]][0], place, device, int(clicked), int(bought)]
+            )
             time += dt.timedelta(seconds=int(random.integers(5, 60)))
     rows.sort(key=lambda row: row[0])
     return [[f"{midnight:%Y%m%d}-{number:04d}", *row] for number, row in enumerate(rows)]

@@ -117,7 +117,9 @@ def test_further_events_become_edges(tmp_path: Path) -> None:
 def test_names_that_only_look_like_outcomes_or_nothing(tmp_path: Path) -> None:
     def shop(folder: Path) -> None:
         shop_like(folder)
-        items = pd.DataFrame({"product_id": range(9), "listed": "2026-02-01", "title": [f"red pan{n}" for n in range(9)]})
+        items = pd.DataFrame(
+            {"product_id": range(9), "listed": "2026-02-01", "title": [f"red pan{n}" for n in range(9)]}
+        )
         items = items.assign(discount=np.arange(9) / 2, display=["a", "b", "c"] * 3, order_count=range(9))
         items.to_csv(folder / "products.csv", index=False)
         people = pd.DataFrame({"customer_id": range(20), "country": ["DE", "FR"] * 10, "expires": "2027-01-01"})
