@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-MEMBERS, ITEMS, NEW_ITEMS_A_DAY = 400, 150, 3
+MEMBERS, ITEMS, NEW_ITEMS_A_DAY = 300, 120, 3
 COUNTRIES = ("DE", "FR", "NL", "AT")
 CATEGORIES = ("coffee", "garden", "games", "kitchen", "outdoor", "books")
 _ADJECTIVES = ("small", "large", "light", "classic", "red", "folding", "quiet", "sturdy")
@@ -33,7 +33,7 @@ def write(folder: Path, start: dt.date, days: int) -> dict[str, int]:
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(_SEED)
     members = _members(random, start)
-    tastes = random.normal(0, 1.3, (MEMBERS, len(CATEGORIES)))
+    tastes = random.normal(0, 2.0, (MEMBERS, len(CATEGORIES)))
     eager = random.normal(0, 0.4, MEMBERS)
     items = [_item(number, start, start - dt.timedelta(30)) for number in range(ITEMS)]
     items += [
@@ -100,7 +100,7 @@ def _day(
         device = "phone" if random.random() < 0.6 else "desktop"
         time = midnight + dt.timedelta(seconds=int(6 * 3600 + random.integers(0, 16 * 3600)))
         for shown in random.choice(len(alive), 4, replace=False):
-            logit = -1.9 + tastes[member, category[shown]] + quality[shown] + eager[member] + 0.5 * (not newsletter)
+            logit = -2.3 + tastes[member, category[shown]] + quality[shown] + eager[member] + 0.5 * (not newsletter)
             clicked = random.random() < 1 / (1 + np.exp(-logit))
             bought = clicked and random.random() < 1 / (
                 1 + np.exp(1.2 + 0.8 * (np.log(price[shown]) - 3.2) + 0.6 * (device == "phone"))
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shop", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--from", dest="start", type=dt.date.fromisoformat, default=dt.date(2026, 3, 2))
-    parser.add_argument("--days", type=int, default=35)
+    parser.add_argument("--days", type=int, default=28)
     options = parser.parse_args(argv)
     if options.days < 1:
         parser.error(f"--days: expected at least 1; found {options.days}")
