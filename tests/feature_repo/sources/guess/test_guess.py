@@ -82,6 +82,7 @@ def guessed(make, tmp_path: Path) -> tuple[Spec, Path, list[str]]:
 def test_what_it_writes_passes_ingest(make, tmp_path: Path) -> None:
     spec, raw, said = guessed(make, tmp_path)
     assert not [line for line in said if line.startswith("TO DO")]
+    assert said[-1].endswith(f", then python -m pipelines check {tmp_path / 'shop.yaml'} --data {raw}")
     check(spec)
     manifest = ingest(spec, raw, tmp_path / "tables")
     assert manifest["tables"]["impressions"]["rows"] == ROWS
