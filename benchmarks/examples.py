@@ -22,6 +22,8 @@ from benchmarks.served_world import ROOT
 
 NOT_EXAMPLES = ("mermaid", "text")
 """Languages of diagrams."""
+TESTED = ("docs/logs.md", "docs/tutorial.md")
+"""Pages with a product of their own, whose blocks follow on each other: tests of their own run them."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+-]*)[^`]*$")
 _MARK = re.compile(r"<!--\s*not run:\s*(.*?)\s*-->")
 # curl as on the page, but an HTTP error is a failure, and the environment's proxy is not used.
@@ -64,6 +66,12 @@ def pages() -> list[Path]:
     first = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/serving.md")
     found = [ROOT / name for name in first]
     return found + [page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in found]
+
+
+def independent() -> list[Example]:
+    """List the blocks of all pages that can be run one by one, on the professional network."""
+    found = [one for page in pages() if page.relative_to(ROOT).as_posix() not in TESTED for one in examples(page)]
+    return [one for one in found if one.language not in NOT_EXAMPLES]
 
 
 def examples(page: Path) -> list[Example]:

@@ -44,11 +44,18 @@ def deploy(
             running = rollout.deploy(version)
         end_action(step.services, step.spec.name)  # what a person changes from now on is not changed back
         curl = example_request(step.spec, examples, running, time)
-        facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
+        facts = {
+            "options": step.services.options,
+            "url": running.url,
+            "grpc": running.grpc,
+            "version": version,
+            "percent": share or 100,
+            "curl": curl,
+        }
         step.ledger.note("endpoint", facts)
         summary = f"version {version} serves at {running.url}"
         if share:
             summary = f"version {version} has {share} % of the traffic at {running.url}"
-            summary += "; next: python -m serving status, then promote or rollback"
+            summary += f"; next: python -m serving status {step.services.options}, then promote or rollback"
         say(f"  {summary}")
         write(endpoint, f"# {name} version {version}", summary, f"```\n{curl}\n```")

@@ -1,6 +1,7 @@
 """Addresses of the services that components use: one pipeline parameter, equal for all components."""
 
 import os
+import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ class Services:
     """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
     endpoint: dict[str, Any] = field(default_factory=dict)
     """CLUSTER: settings of the endpoint, fields of ``serving.deployment.cluster_settings.Deployment``."""
+
+    @property
+    def options(self) -> str:
+        """Options of ``python -m serving`` that lead to what this run deploys."""
+        embedded = ["--state", self.storage]
+        cluster = ["--target", CLUSTER, "--tracking-uri", self.tracking_uri]
+        return shlex.join(cluster if self.target == CLUSTER else embedded)
 
     @classmethod
     def of(cls, parameter: dict[str, Any]) -> "Services":

@@ -66,10 +66,15 @@ class Differences:
         """Block if the lower bound of the difference is below minus the primary task's margin."""
         difference, margin = self.against(scorer), self._gate.margin
         blocks = not difference["low"] >= -margin
+        unsure = (
+            " Its rows are too few to be sure: give the gate window more days, or take a larger `gate.margin`."
+            if blocks and difference["auc"] >= -margin
+            else ""
+        )
         return Finding(
             blocks,
             f"{self._compared(scorer, name)}, at least {difference['low']:+.4f} with {self._gate.confidence:.0%} "
-            f"confidence, which is {'below' if blocks else 'not below'} the margin of {-margin:+.4f}.",
+            f"confidence, which is {'below' if blocks else 'not below'} the margin of {-margin:+.4f}.{unsure}",
         )
 
     def not_harmed(self, scorer: str, name: str) -> Finding:

@@ -75,16 +75,7 @@ def summary_lines(record: LedgerRecord, address: str) -> list[str]:
     """The lines that end a run on the terminal: metrics, verdict, curl command and the report's address."""
     problems: list[str] = []
     metrics = _attempt("metrics", lambda: _metrics(record), problems) or {}
-    lines = []
-    if metrics:
-        lines.append(f"{'test window':<16}{'AUC':>8}{'interval':>18}{'GAUC':>8}{'log loss':>10}{'to oracle':>11}")
-        for task in metrics["tasks"]:
-            for scorer, found in _by_scorer(metrics, "test", task).items():
-                interval = f"[{number(found['auc_low'])}, {number(found['auc_high'])}]"
-                lines.append(
-                    f"{task + ' ' + scorer:<16}{number(found['auc']):>8}{interval:>18}{number(found['gauc']):>8}"
-                    f"{number(found['log_loss']):>10}{percent(found['way']):>11}"
-                )
+    lines = _table(metrics) if metrics else []
     standing = metrics.get("standing") or {}
     lines += [standing[key] for key in ("sentence", "recommendation") if standing.get(key)]
     headline = _headline(record)
@@ -93,6 +84,23 @@ def summary_lines(record: LedgerRecord, address: str) -> list[str]:
     if curl:
         lines.append(f"Query the endpoint: {curl}")
     return [*lines, f"Report: {address}"]
+
+
+def _table(metrics: dict[str, Any]) -> list[str]:
+    """The test window's metrics by task and scorer; the way to the oracle only in a world that has one."""
+    found = {
+        f"{task} {scorer}": scores
+        for task in metrics["tasks"]
+        for scorer, scores in _by_scorer(metrics, "test", task).items()
+    }
+    width, oracle = max([16, *map(len, found)]), any(scores["way"] is not None for scores in found.values())
+    head = f"{'test window':<{width}}{'AUC':>8}{'interval':>18}{'GAUC':>8}{'log loss':>10}"
+    lines = [head + f"{'to oracle':>11}" * oracle]
+    for name, scores in found.items():
+        interval = f"[{number(scores['auc_low'])}, {number(scores['auc_high'])}]"
+        line = f"{name:<{width}}{number(scores['auc']):>8}{interval:>18}{number(scores['gauc']):>8}"
+        lines.append(f"{line}{number(scores['log_loss']):>10}" + f"{percent(scores['way']):>11}" * oracle)
+    return lines
 
 
 def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, Any]:
@@ -182,7 +190,8 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
         reasons = verdict["reasons"]
         if percent < 100:
             serves = f" and has {percent} % of the traffic at {endpoint['url']}"
-            reasons = [*reasons, "The champion keeps the rest. Next: python -m serving promote, or rollback."]
+            promote = f"python -m serving promote {endpoint.get('options', '')}".rstrip()
+            reasons = [*reasons, f"The champion keeps the rest. Next: {promote}, or rollback."]
         word = "Promoted" if percent == 100 else "Canary"
         return {"tone": "good", "title": f"{word}: version {version} passed the gate{serves}", "reasons": reasons}
     return {"tone": "held", "title": f"Held: version {version} may not serve", "reasons": verdict["reasons"]}

@@ -59,7 +59,7 @@ def _versions(options: argparse.Namespace) -> int:
     print(f"{name}: decisions of the gate, newest first")
     for version, decision in islice(registry.decisions(name).items(), _VERSIONS):
         print(f"version {version}: {decision or 'not judged'}{roles.get(version, '')}")
-    print("next: python -m serving canary --version V, for a version with the decision promote")
+    print(model_options.next_step(options, "canary --version V", ", for a version with the decision promote"))
     return 0
 
 

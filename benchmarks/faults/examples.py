@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.examples import NOT_EXAMPLES, Example, examples, pages, run
+from benchmarks.examples import Example, independent, run
 from benchmarks.faults.fault import Fault, expect
 from benchmarks.faults.professional import example_place
 
@@ -13,7 +13,7 @@ _SERVING = ("docs/serving.md", "docs/operations.md")
 
 def examples_run(folder: Path) -> str:
     """Every example of the serving pages, and every YAML of the others; tests/docs also runs the slower ones."""
-    found = [one for page in pages() for one in examples(page) if one.language not in NOT_EXAMPLES]
+    found = independent()
     silent = [str(one) for one in found if one.reason and len(one.reason.split()) < 4]
     expect(not silent, "a reason for every example that is not run", silent)
     ours = sorted((one for one in found if not one.reason and _quick(one)), key=lambda one: one.page not in _SERVING)

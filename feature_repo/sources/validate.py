@@ -172,7 +172,8 @@ def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFr
         return f"table {table}: expected the columns of the adapter's TABLES; found none named {missing}"
     rows = same["index"].nunique()
     if first["schema_context"] != "Column":
-        return f"table {table}: expected {first['check']}; found {rows} rows without, the first at row {first['index']}"
+        found = f"{rows} rows where that is not so, the first at row {first['index']}"
+        return f"table {table}: expected {first['check']}; found {found}"
     where = f"table {table}, column {first['column']}"
     if first["check"] == "not_nullable":
         return f"{where}: expected a value in every row; found {rows} nulls, the first at row {first['index']}"

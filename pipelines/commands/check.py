@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,4 +33,8 @@ def _check(options: argparse.Namespace) -> int:
     least = Least(MINIMUM_ROWS, MINIMUM_MEMBERS, MINIMUM_OF_A_CLASS)
     report = check_product(options.spec, data_address(options.data) or None, least)
     print(json.dumps(report.to_json(), indent=2) if options.json else page(report))
+    if not (options.json or report.errors):
+        data = ["--data", options.data] if options.data else []
+        state = ["--state", f"state/{report.product}"]
+        print("next: python -m pipelines local " + shlex.join(["--spec", str(options.spec), *data, *state]))
     return 1 if report.errors else 0

@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     Raises DeploymentError, EndpointError, RegistryError, VerdictError.
     """
     if options.target == _EMBEDDED and options.command == "down":
-        return _print_down(_embedded_down(options))
+        return _print_down(options, _embedded_down(options))
     if options.target == _EMBEDDED and options.command == "status":
-        return _embedded_status(options.state)
+        return _embedded_status(options)
     registry, name = model_options.find(options)
     if options.command == "manifest":
         return _manifest(options, registry, name)
@@ -68,15 +68,15 @@ def run(options: argparse.Namespace) -> int:
         return _embedded_up(options, registry, name)
     chosen = target(options, registry, name)
     if options.command == "status":
-        return _cluster_status(chosen, registry, name)
+        return _cluster_status(options, chosen, registry, name)
     rollout = Rollout(chosen, registry, name)
     if options.command == "down":
-        return _print_down(rollout.down())
+        return _print_down(options, rollout.down())
     if options.command == "up":
         version = options.version or registry.require_champion(name)
         address = rollout.up(version)
         print(f"up: {name} version {version} on the cluster\n{address.url}\ngRPC {address.grpc or 'not reachable'}")
-        print("next: python -m serving status --target cluster, or canary --version V")
+        print(model_options.next_step(options, "status", ", or canary --version V"))
         return 0
     _change(options, rollout)
     return 0
@@ -143,14 +143,14 @@ def _change(options: argparse.Namespace, rollout: Rollout) -> None:
     if options.command == "canary":
         version = rollout.canary(options.version, options.percent)
         print(f"canary: version {version} has {options.percent} % of the traffic")
-        after = "status; then canary --percent with more, promote, or rollback"
+        after = "; then canary --percent with more, promote, or rollback"
     elif options.command == "promote":
         print(f"promote: version {rollout.promote(options.version)} has all traffic, and is the champion")
-        after = "status; rollback, if it was a mistake"
+        after = "; rollback, if it was a mistake"
     else:
         print(f"rollback: version {rollout.rollback()} has no traffic any more")
-        after = "status; the next version begins with canary again"
-    print(f"next: python -m serving {after}")
+        after = "; the next version begins with canary again"
+    print(model_options.next_step(options, "status", after))
 
 
 def _embedded_up(options: argparse.Namespace, registry: Registry, name: str) -> int:
@@ -159,7 +159,7 @@ def _embedded_up(options: argparse.Namespace, registry: Registry, name: str) -> 
         options.state, registry.tracking_uri, name, options.version, options.store_config, options=listening
     )
     print(f"up: {served.name} version {served.version}\n{served.url}\ngRPC {served.grpc}")
-    print("next: python -m serving status, or canary --version V")
+    print(model_options.next_step(options, "status", ", or canary --version V"))
     return 0
 
 
@@ -172,29 +172,29 @@ def _embedded_down(options: argparse.Namespace) -> bool:
     return Rollout(Embedded(options.state, registry, name), registry, name).down()
 
 
-def _print_down(stopped: bool) -> int:
+def _print_down(options: argparse.Namespace, stopped: bool) -> int:
     print("down: stopped" if stopped else "down: was not running")
-    print("next: python -m serving up")
+    print(model_options.next_step(options, "up"))
     return 0
 
 
-def _embedded_status(state: Path) -> int:
-    found = endpoint.status(state)
+def _embedded_status(options: argparse.Namespace) -> int:
+    found = endpoint.status(options.state)
     if found.endpoint is None:
-        print("down\nnext: python -m serving up")
+        print(f"down\n{model_options.next_step(options, 'up')}")
         return 3
     print(f"{found.state}: {found.endpoint.name} version {found.endpoint.version}\n{found.endpoint.url}")
-    for worker, requests in endpoint.requests(state, found.endpoint):
+    for worker, requests in endpoint.requests(options.state, found.endpoint):
         print(f"version {worker.version}: {worker.percent} % of the traffic, {requests} requests so far")
         print(vector_age(worker))
-    print("next: python -m serving " + ("promote, or rollback" if found.endpoint.canary else "canary --version V"))
+    print(_after(options, bool(found.endpoint.canary)))
     return 0 if found.state == "up" else 3
 
 
-def _cluster_status(chosen: Target, registry: Registry, name: str) -> int:
+def _cluster_status(options: argparse.Namespace, chosen: Target, registry: Registry, name: str) -> int:
     state = chosen.state()
     if state == "down":
-        print("down\nnext: python -m serving up --target cluster")
+        print(f"down\n{model_options.next_step(options, 'up')}")
         return 3
     shares, address = chosen.traffic(), chosen.address()
     print(f"{state}: {name} version {chosen.version()}\n{address.url}\ngRPC {address.grpc or 'not reachable'}")
@@ -202,5 +202,10 @@ def _cluster_status(chosen: Target, registry: Registry, name: str) -> int:
         print(f"version {version}: {percent} % of the traffic")
     aliases = {"champion": registry.champion(name), "previous": registry.previous(name)}
     print(", ".join(f"{alias}: version {version}" for alias, version in aliases.items() if version) or "no champion")
-    print("next: python -m serving " + ("promote, or rollback" if len(shares) > 1 else "canary --version V"))
+    print(_after(options, len(shares) > 1))
     return 0 if state == "up" else 3
+
+
+def _after(options: argparse.Namespace, canary: bool) -> str:
+    """What comes after looking at the status."""
+    return model_options.next_step(options, *(("promote", ", or rollback") if canary else ("canary --version V", "")))

@@ -185,7 +185,8 @@ def test_a_canary_needs_a_champion_to_be_beside(
         assert FakeRegistry.champions == {name_of(own): "1"}
         assert FakeRegistry.canaries == {name_of(own): "2"}
         assert f"version 2 has {begun} % of the traffic at {Running.url}" in page
-        assert "python -m serving status, then promote or rollback" in page
+        assert f"python -m serving status --state {own.state}, then promote or rollback" in page
+        assert noted["endpoint"]["options"] == f"--state {own.state}"
     else:
         assert [call[:2] for call in calls] == [("up", "2")]
         assert FakeRegistry.champions == {name_of(own): "2"}

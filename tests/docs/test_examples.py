@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.examples import NOT_EXAMPLES, Example, ExampleError, Place, examples, pages, run
+from benchmarks.examples import TESTED, Example, ExampleError, Place, examples, independent, run
 from benchmarks.faults.professional import example_place
 from benchmarks.served_world import ROOT
 
 pytestmark = pytest.mark.long(90)
 
-FOUND = [example for page in pages() for example in examples(page) if example.language not in NOT_EXAMPLES]
+FOUND = independent()
 SLOW = "Spark("
 
 
@@ -45,6 +45,7 @@ def test_what_is_not_run_says_why() -> None:
 def test_every_page_with_examples_is_looked_at() -> None:
     pages_of_docs = ("serving", "operations", "features", "recurring", "graph", "pyg")
     assert {"README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in pages_of_docs)} <= {e.page for e in FOUND}
+    assert all((ROOT / "tests" / "docs" / f"test_{Path(page).stem}.py").is_file() for page in TESTED)
     assert sum(example.page == "docs/serving.md" and not example.reason for example in FOUND) >= 6
 
 

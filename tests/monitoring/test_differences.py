@@ -62,6 +62,10 @@ def test_the_lower_bound_of_the_primary_task_is_compared_with_its_margin(
     assert finding.blocks is blocks
     assert "below the margin of -0.0100" in finding.sentence
     assert ("not below" in finding.sentence) is not blocks
+    assert ("rows are too few to be sure" in finding.sentence) is blocks
+    worse = Given("click", -0.3, -0.02, 0.1).not_worse("trees", "trees")
+    assert worse.blocks
+    assert worse.sentence.endswith("the margin of -0.0100.")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.documents import write_frame, write_json
+from monitoring.documents import read_json, write_frame, write_json
 from monitoring.gate import judge
 from monitoring.measure import measure
 from monitoring.record import LedgerRecord, Step
@@ -210,11 +210,18 @@ def test_the_days_of_training_are_shown(whole: LedgerRecord, tmp_path: Path) -> 
     assert "They are a refit" in page.text
 
 
-def test_the_terminal_gets_metrics_verdict_curl_and_address(whole: LedgerRecord) -> None:
+def test_the_terminal_gets_metrics_verdict_curl_and_address(whole: LedgerRecord, tmp_path: Path) -> None:
     lines = summary_lines(whole, "/runs/index.html")
     assert any(line.startswith("click candidate") for line in lines)
     assert lines[-1] == "Report: /runs/index.html"
     assert any(CURL in line for line in lines)
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert lines[0].endswith("to oracle")
+    metrics = read_json(whole.artifacts["metrics.json"])
+    for found in (found for scores in metrics["windows"]["test"]["scores"].values() for found in scores.values()):
+        found["way"] = None
+    plain = replace(whole, artifacts={"metrics.json": write_json(tmp_path / "metrics.json", metrics)})
+    assert summary_lines(plain, "")[0].endswith("log loss")
     empty = summary_lines(EMPTY, "/runs/index.html")
     assert empty == ["No verdict in this run", "Report: /runs/index.html"]
 

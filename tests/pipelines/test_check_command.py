@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models import storage
+from models.spec import load_spec
 from pipelines.__main__ import main
 from tests.feature_repo.checks.world import Tables, spec_file, tables
 from tests.feature_repo.sources.fakes import install_adapter
@@ -23,7 +24,9 @@ def test_the_status_says_whether_a_run_would_be_refused(
 ) -> None:
     path = str(spec_file())
     assert main(["check", path]) == 0
-    assert "window" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "window" in out
+    assert out.endswith(f"\nnext: python -m pipelines local --spec {path} --state state/{load_spec(path).name}\n")
     tables["impressions"]["clicked"] = 0
     assert main(["check", path, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """``python -m feature_repo init``: a first spec for a folder of tables, as far as they tell."""
 
 import re
+import shlex
 from pathlib import Path
 
 from feature_repo.sources.adapters import check
@@ -47,4 +48,5 @@ def guess(folder: Path, out: Path | None = None) -> list[str]:
     said += [
         f"TO DO {one.key}: {one.words}; candidates: {', '.join(one.candidates) or 'none'}" for one in found.questions
     ]
-    return said
+    command = shlex.join(["python", "-m", "pipelines", "check", str(target), "--data", str(folder)])
+    return [*said, f"next: read {target}{', fill in what is to do' if found.questions else ''}, then {command}"]

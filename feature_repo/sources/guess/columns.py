@@ -6,11 +6,14 @@ from typing import NamedTuple
 from feature_repo.sources.guess.look import Looked, Table, raw_name
 
 _LATE = re.compile(
-    r"click|convert|conversion|purchas|bought|order|like|ctr|rate|rating|score|popular|views?(_|$)|watch|play|label|"
-    r"target|churn|engag|count|num_|n_|total|sales|revenue|rank|last_|avg|mean",
+    r"click|convert|conversion|purchas|bought|(?<!b)order|like|ctr|(?<![a-z])rate|rating|score|popular|views?(_|$)|watch|"
+    r"(?<!dis)play|label|target|churn|engag|(?<!dis)(?<!ac)count(?!r?y)|num_|(?<![a-z])n_|total|sales|revenue|rank|last_|"
+    r"avg|mean",
     re.IGNORECASE,
 )
 """Names of what is often counted from outcomes, over a time that nobody knows."""
+_PROSE = re.compile(r"title|headline|subject|summary|abstract|caption|body|text|description", re.IGNORECASE)
+"""Names of what is written for people to read."""
 _MOST_VALUES = 5_000
 
 
@@ -54,7 +57,7 @@ def _feature(column: Looked) -> tuple[str, str]:
         return "", "a key: another node type, with an edge to it"
     if column.kind == "whole":
         return "number", ""
-    if column.words >= 2.5:
+    if column.words >= (1.5 if _PROSE.search(column.name) else 2.5):
         return "text", ""
     if column.distinct <= min(_MOST_VALUES, max(20, column.rows // 2)):
         return "category", ""

@@ -18,7 +18,7 @@ _OUTCOME = re.compile(
     r"click|like|engag|open|convert|purchas|bought|buy|watch|play|read|follow|label|target|convers", re.I
 )
 _SURFACE = re.compile(
-    r"^(surface|placement|channel|page|tab|slot|feed|screen|zone|widget|where)(_?(id|name|type))?$", re.I
+    r"^(surface|placement|channel|place|page|tab|slot|feed|screen|zone|widget|where)(_?(id|name|type))?$", re.I
 )
 _SETTLED = re.compile(r"settled|end|left|closed|finish|until|leave", re.I)
 _FIRST = re.compile(r"shown|impress|view|^ts$|^time|timestamp|event|start", re.I)

@@ -1,5 +1,6 @@
 """The guess as a whole spec in YAML."""
 
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
@@ -110,11 +111,16 @@ def _shown(roles: Roles, names: Names) -> Iterable[str]:
 
 def _tasks(names: Names) -> Iterable[str]:
     yield "tasks:"
-    yield "  first:"
+    yield f"  {text(_task(names.positive))}:"
     yield f"    label: {names.positive}"
     yield "    primary: true"
-    for number, name in enumerate(names.tasks, 2):
-        yield f"  # task_{number}: {{label: {name}}}  # if it is not too rare"
+    for name in names.tasks:
+        yield f"  # {text(_task(name))}: {{label: {name}}}  # if it is not too rare"
+
+
+def _task(label: str) -> str:
+    """A task is named like its label: click for is_click."""
+    return re.sub(r"^(is|has|was|did)_(?=[A-Za-z])", "", label)
 
 
 def _counters() -> Iterable[str]:

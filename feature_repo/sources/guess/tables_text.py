@@ -11,7 +11,7 @@ from feature_repo.sources.guess.roles import FILL_IN, Roles
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _VALID = re.compile(
-    r"^(ts|time|timestamp|date|datetime)$|created|since|valid|publish|regist|join|signup|sign_up|added|start|from|upload|release|updated",
+    r"^(ts|time|timestamp|date|datetime)$|created|since|valid|publish|regist|join|signup|sign_up|added|list(ed|ing)|launch|introduc|issued|posted|opened|start|from|upload|release|updated",
     re.IGNORECASE,
 )
 
@@ -116,9 +116,10 @@ def nodes(
         comments["valid_from"] = "from when on the row was known"
     else:
         columns["valid_from"] = text(f"TIMESTAMPTZ '{first_year - 1}-01-01 00:00:00+00'")
-        comments["valid_from"] = "assumed: the rows have no date, so they count as known from the start"
+        dates = f"no date but {', '.join(one.name for one in table.times)}" if table.times else "no date"
+        comments["valid_from"] = f"assumed: the rows have {dates}, so they count as known from the start"
         names.assumed.append(
-            f"source.tables.{role}.columns.valid_from: {table.files} has no date, so its rows count as known from the "
+            f"source.tables.{role}.columns.valid_from: {table.files} has {dates}, so its rows count as known from the "
             "start: a column that changed since then may tell the future"
         )
     for one in written:

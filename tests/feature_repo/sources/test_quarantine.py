@@ -131,5 +131,5 @@ def test_a_negative_duration_is_named(tmp_path: Path) -> None:
     raw = kuairand_folder(tmp_path / "raw")
     file = raw / "data" / "log_standard_later_pure.csv"
     pd.read_csv(file).assign(play_time_ms=np.array([1000, 1000, -5000])).to_csv(file, index=False)
-    with pytest.raises(SourceError, match="expected settled_time not before time; found 1 rows without"):
+    with pytest.raises(SourceError, match="expected settled_time not before time; found 1 rows where that is not so"):
         ingest(load_spec(SPEC), raw, tmp_path / "tables")

@@ -65,7 +65,7 @@ BAD = [
     (
         "settled early",
         column("impressions", "settled_time", instants(["2026-01-01"] * 4)),
-        "table impressions: expected settled_time not before time; found 4 rows without",
+        "table impressions: expected settled_time not before time; found 4 rows where that is not so",
     ),
     (
         "key twice",

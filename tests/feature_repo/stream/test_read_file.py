@@ -112,7 +112,10 @@ def _csv(**cells: str) -> str:
         (_csv(surface="sms"), "column surface: expected one of feed, email; found 1 rows such as 'sms'"),
         (_csv(surface=" email"), "column surface: expected one of feed, email; found 1 rows such as ' email'"),
         (_csv(surface='"email\n"'), "column surface: expected one of feed, email; found 1 rows such as 'email.n'"),
-        (_csv(settled_time=str(product.START)), "expected settled_time not before time; found 1 rows without"),
+        (
+            _csv(settled_time=str(product.START)),
+            "expected settled_time not before time; found 1 rows where that is not so",
+        ),
         (_csv(click="2"), "column click: expected one of 0, 1; found 1 rows such as 2, the first at row 1"),
         (_csv(click="yes"), "row 1, column click: expected a whole number of 64 bits; found 'yes'"),
         (_csv(click="1e0"), "row 1, column click: expected a whole number of 64 bits; found '1e0'"),

@@ -190,13 +190,16 @@ class FakeTarget:
     [
         (
             ["canary", "--version", "2"],
-            "canary: version 2 has 10 % of the traffic\nnext: python -m serving status; then",
+            "canary: version 2 has 10 % of the traffic\nnext: python -m serving status{0}; then",
         ),
         (
             ["promote"],
-            "promote: version 2 has all traffic, and is the champion\nnext: python -m serving status; rollback,",
+            "promote: version 2 has all traffic, and is the champion\nnext: python -m serving status{0}; rollback,",
         ),
-        (["rollback"], "rollback: version 2 has no traffic any more\nnext: python -m serving status; the next version"),
+        (
+            ["rollback"],
+            "rollback: version 2 has no traffic any more\nnext: python -m serving status{0}; the next version",
+        ),
     ],
 )
 @pytest.mark.parametrize("where", ["embedded", "cluster"])
@@ -206,7 +209,8 @@ def test_a_change_is_reported_with_the_next_step(
     monkeypatch.setattr(command, "Embedded", FakeTarget)
     monkeypatch.setattr(command, "cluster", lambda options, *named: FakeTarget(options.state, *named[:2]))
     assert main([*arguments, "--model", "model", "--tracking-uri", "nowhere", "--target", where]) == 0
-    assert capsys.readouterr().out.startswith(message)
+    options = f"{'' if where == 'embedded' else ' --target cluster'} --model model --tracking-uri nowhere"
+    assert capsys.readouterr().out.startswith(message.format(options))
 
 
 def options(**given: object) -> argparse.Namespace:

@@ -160,7 +160,7 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     def run_command(*arguments: str, status: int = 0) -> str:
         assert main([*arguments, *where]) == status
         printed = capsys.readouterr()
-        assert status or "\nnext: python -m serving " in printed.out
+        assert status or f"--state {tmp_path}" in printed.out.partition("\nnext: python -m serving ")[2]
         return printed.out + printed.err
 
     assert "version held: expected the gate's verdict" in run_command("canary", "--version", "held", status=1)

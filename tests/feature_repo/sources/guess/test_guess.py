@@ -82,6 +82,7 @@ def guessed(make, tmp_path: Path) -> tuple[Spec, Path, list[str]]:
 def test_what_it_writes_passes_ingest(make, tmp_path: Path) -> None:
     spec, raw, said = guessed(make, tmp_path)
     assert not [line for line in said if line.startswith("TO DO")]
+    assert said[-1].endswith(f", then python -m pipelines check {tmp_path / 'shop.yaml'} --data {raw}")
     check(spec)
     manifest = ingest(spec, raw, tmp_path / "tables")
     assert manifest["tables"]["impressions"]["rows"] == ROWS
@@ -91,6 +92,7 @@ def test_what_it_writes_passes_ingest(make, tmp_path: Path) -> None:
 def test_keys_times_and_outcomes(tmp_path: Path) -> None:
     spec, _, said = guessed(kuairand_like, tmp_path)
     assert spec.impressions.outcomes == ["is_click", "play_time_ms"]
+    assert spec.tasks["click"].label == "is_click"
     assert spec.impressions.surfaces == ["0", "1", "2"]
     assert spec.nodes["item"].views["item_profile"].features == {"video_type": "category", "length": "number"}
     assert "likes: likes  # left out: number, but it may be made of outcomes" in (tmp_path / "shop.yaml").read_text()
@@ -108,9 +110,31 @@ def test_vectors_text_and_settled_times(tmp_path: Path) -> None:
 def test_further_events_become_edges(tmp_path: Path) -> None:
     spec, _, said = guessed(shop_like, tmp_path)
     assert spec.edges["purchases"].table == "purchases"
-    assert spec.tasks["first"].label == "clicked"
+    assert spec.tasks["clicked"].label == "clicked"
     assert spec.impressions.surfaces == ["mail", "no"]
     assert "assumed: events.csv, column timestamp: the values name no zone: UTC" in said
+
+
+def test_names_that_only_look_like_outcomes_or_nothing(tmp_path: Path) -> None:
+    def shop(folder: Path) -> None:
+        shop_like(folder)
+        items = pd.DataFrame(
+            {"product_id": range(9), "listed": "2026-02-01", "title": [f"red pan{n}" for n in range(9)]}
+        )
+        items = items.assign(discount=np.arange(9) / 2, display=["a", "b", "c"] * 3, order_count=range(9))
+        items.to_csv(folder / "products.csv", index=False)
+        people = pd.DataFrame({"customer_id": range(20), "country": ["DE", "FR"] * 10, "expires": "2027-01-01"})
+        people.to_csv(folder / "customers.csv", index=False)
+
+    spec, _, said = guessed(shop, tmp_path)
+    assert spec.nodes["item"].views["item_profile"].features == {
+        "title": "text",
+        "discount": "number",
+        "display": "category",
+    }
+    assert spec.nodes["member"].views["member_profile"].features == {"country": "category"}
+    assert spec.source.tables["items"].columns["valid_from"] == "listed"
+    assert [line for line in said if "customers.csv has no date but expires, so its rows count" in line]
 
 
 def test_what_it_could_not_decide(tmp_path: Path) -> None:
