@@ -126,6 +126,14 @@ def test_bad_tables_stop_the_run(change: Change, message: str) -> None:
         validate(small_spec(), tables, TABLES)
 
 
+def test_a_null_where_a_task_is_not_defined_is_told_what_to_do() -> None:
+    spec, tables = small_spec(), small_tables()
+    tables["impressions"]["seconds"] = [0, 1, None, 1]
+    tasks = {**spec.tasks, "mail_click": spec.tasks["mail_click"].model_copy(update={"label": "seconds"})}
+    with pytest.raises(SourceError, match=r"column seconds: .* 1 nulls.*row 2\. Write 0 where task mail_click is not"):
+        validate(spec.model_copy(update={"tasks": tasks}), tables, TABLES)
+
+
 def test_an_outcome_in_a_feature_table_is_a_leak() -> None:
     columns = {**TABLES, "members": (*TABLES["members"], "seconds")}
     with pytest.raises(
