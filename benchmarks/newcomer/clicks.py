@@ -39,5 +39,7 @@ def write(folder: Path, draw: np.random.Generator, share: float) -> None:
     section = np.array(["city", "world", "money", "sport", "art", "science"])[world.topic]
     times = pd.DatetimeIndex(first + pd.to_timedelta((published * 86_400).astype("int64"), unit="s")).as_unit("us")
     catalog = pd.DataFrame({"slug": slugs, "published": times, "section": section})
-    catalog["author"] = [f"a{topic}{number}" for topic, number in zip(world.topic, draw.integers(0, 4, articles))]
+    catalog["author"] = [
+        f"a{topic}{number}" for topic, number in zip(world.topic, draw.integers(0, 4, articles), strict=True)
+    ]
     catalog.to_parquet(folder / "articles.parquet", index=False)

@@ -16,7 +16,7 @@ def write(folder: Path, draw: np.random.Generator, share: float) -> None:
     world = tastes(draw, shoppers, products)
     price = np.round(np.exp(draw.normal(3, 0.6, products)), 2)
     sale = draw.random(products) < 0.3  # these cost less from the fourth week on
-    time = np.repeat(moments(draw, START, DAYS, slates), SLATE)
+    time = moments(draw, START, DAYS, slates).repeat(SLATE)
     member = np.repeat(draw.integers(0, shoppers, slates), SLATE)
     item = np.concatenate([draw.choice(products, SLATE, replace=False) for _ in range(slates)])
     phone = np.repeat(draw.random(slates) < 0.6, SLATE)

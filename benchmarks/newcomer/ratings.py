@@ -28,7 +28,9 @@ def write(folder: Path, draw: np.random.Generator, share: float) -> None:
     log["day"] = day.strftime("%d.%m.%Y")
     log.drop_duplicates(["user", "film"]).to_csv(folder / "ratings.csv", index=False, sep=";")
     trusting, trusted = trust
-    since = pd.Timestamp(START) + pd.to_timedelta(np.minimum(np.maximum(joined[trusting], joined[trusted]) + 1, DAYS), "D")
+    since = pd.Timestamp(START) + pd.to_timedelta(
+        np.minimum(np.maximum(joined[trusting], joined[trusted]) + 1, DAYS), "D"
+    )
     edges = pd.DataFrame({"user": trusting + 1, "trusts": trusted + 1, "day": since.strftime("%d.%m.%Y")})
     edges.to_csv(folder / "trust.csv", index=False, sep=";")
     genre = np.array(["drama", "comedy", "crime", "family", "horror", "history"])[world.topic]

@@ -46,7 +46,7 @@ def write(folder: Path, draw: np.random.Generator, share: float) -> None:
             "channel": np.where(mail, "E-Mail", "Feed"),
             "sent_ms": time.as_unit("ms").asi8,
             "known_ms": time.as_unit("ms").asi8 + 1_000 * wait,
-            "opened": pd.array(np.where(mail, opened, None), dtype="boolean"),  # a feed is not opened
+            "opened": pd.Series(opened, dtype="boolean").where(mail),  # a feed is not opened
             "clicked": clicked,
         }
     )

@@ -152,7 +152,8 @@ def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame], problems: Pro
 def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame, advice: Mapping[str, str]) -> list[str]:
     """The failures, a sentence each: missing or extra columns, then values, and where there is neither, across columns.
 
-    ``advice``: what to do about nulls, by column. A check across columns says nothing new about a column that is missing or of a wrong type.
+    A check across columns says nothing new about a column that is missing or of a wrong type. ``advice``: by column,
+    what to do about nulls.
     """
     within = cases[cases["schema_context"] == "Column"]
     named = cases[cases["check"].isin(["column_in_schema", "column_in_dataframe"])]
@@ -163,9 +164,7 @@ def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame, advice: Mapp
     return [_message(table, cases, first, frame, advice) for _, first in firsts.iterrows()]
 
 
-def _message(
-    table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFrame, advice: Mapping[str, str]
-) -> str:
+def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFrame, advice: Mapping[str, str]) -> str:
     """A failure as a sentence; ``first`` is its first case."""
     same = cases[(cases["check"] == first["check"]) & (cases["column"].isna() | (cases["column"] == first["column"]))]
     if first["check"] == "column_in_schema":

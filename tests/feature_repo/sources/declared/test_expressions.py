@@ -57,7 +57,7 @@ def test_what_is_refused(text: str, words: str) -> None:
     [
         ("order", {"order"}, set()),  # a plain name may be a word of SQL
         ('"at" + 1', {"at"}, {"at"}),
-        ('"user" || \'-\' || film', {"user", "film"}, set()),
+        ("\"user\" || '-' || film", {"user", "film"}, set()),
         ('lower("current_date")', {"current_date"}, set()),
         ('"odd name"', {"odd name"}, set()),
         ("event = 'click'", {"event"}, set()),
