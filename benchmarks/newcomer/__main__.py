@@ -54,11 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.newcomer", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=DATA_SETS, metavar="NAME", help=f"some of {', '.join(DATA_SETS)}")
     parser.add_argument("--seed", type=int, default=7, help="of the data (default: 7)")
+    parser.add_argument("--folder", type=Path, help="keep data and state here (default: a temporary folder)")
     options = parser.parse_args(argv)
     started, found = time.monotonic(), []
     for name in options.only or DATA_SETS:
         with tempfile.TemporaryDirectory() as scratch:
-            one = travel(name, Path(scratch) / name, options.seed)
+            one = travel(name, (options.folder or Path(scratch)) / name, options.seed)
         found.append(one)
         print(f"{name}: {one.failed or one.sentence or one.decision}", *one.reasons, sep="\n  ", flush=True)
     print(table(found))
