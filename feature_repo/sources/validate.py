@@ -204,8 +204,10 @@ def _check_impressions(spec: Spec, frame: pd.DataFrame, problems: Problems) -> N
     start, end = _timestamp(spec.span(WINDOW_ORDER[0]).start), _timestamp(spec.span(WINDOW_ORDER[-1]).end)
     with problems.trying():
         if not (frame[shown.time] < end).any():
+            times = frame[shown.time]
+            found = f"none, but rows from {times.min()} to {times.max()}" if len(times) else "none"
             raise SourceError(
-                f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
+                f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found {found}"
             )
     for context in (*shown.context, *shown.candidate_context):
         for outcome in shown.outcomes:

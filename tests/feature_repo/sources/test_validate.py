@@ -202,6 +202,14 @@ def test_columns_that_the_spec_does_not_name_may_hold_anything() -> None:
     assert len(clean["members"]) == 2
 
 
+def test_impressions_of_other_days_are_named() -> None:
+    tables = small_tables()
+    tables["impressions"]["time"] = instants(["2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"])
+    tables["impressions"]["settled_time"] = tables["impressions"]["time"]
+    with pytest.raises(SourceError, match=r"found none, but rows from 2026-04-30 16:00:00.* to 2026-05-03 16:00:00"):
+        validate(small_spec(), tables, TABLES)
+
+
 def test_impressions_after_the_windows_alone_are_not_enough() -> None:
     tables = small_tables()
     later = instants(["2026-01-08 00:00"] * 4)
