@@ -47,7 +47,7 @@ class Journey:
 
     name: str
     check_seconds: float = 0.0
-    """Of the whole command."""
+    """Of the whole command, the faster of two: other work on the machine is not the command's."""
     train_seconds: float = 0.0
     """Of the pipeline `training`, to the endpoint."""
     decision: str = ""
@@ -65,12 +65,20 @@ class Journey:
 def travel(name: str, folder: Path, seed: int) -> Journey:
     """Make a data set in a new folder, check it, train, ask the endpoint, and take it down."""
     data, state, found = make(name, folder / "data", seed), folder / "state", Journey(name)
-    given = ["--data", str(data)]
-    found.check_seconds, status, _ = _command(found, "pipelines", "check", str(spec_file(name)), *given)
-    if status:
+    if not check(found, data):
         return found
     try:
-        run = ["local", "--pipeline", "training", "--spec", str(spec_file(name)), *given, "--state", str(state)]
+        run = [
+            "local",
+            "--pipeline",
+            "training",
+            "--spec",
+            str(spec_file(name)),
+            "--data",
+            str(data),
+            "--state",
+            str(state),
+        ]
         found.train_seconds, status, printed = _command(found, "pipelines", *run)
         if not status:
             _read(found, state)
@@ -80,6 +88,14 @@ def travel(name: str, folder: Path, seed: int) -> Journey:
         logs = [path.read_text(encoding="utf-8", errors="replace") for path in state.glob("runs/*/*.log")]
         found.traceback |= any("Traceback" in text for text in logs)
     return found
+
+
+def check(found: Journey, data: Path) -> bool:
+    """Run `check` twice; whether it found no error."""
+    command = ("pipelines", "check", str(spec_file(found.name)), "--data", str(data))
+    seconds, statuses, _ = zip(*(_command(found, *command) for _ in range(2)), strict=True)
+    found.check_seconds = min(seconds)
+    return not any(statuses)
 
 
 def _command(found: Journey, *words: str) -> tuple[float, int, str]:
