@@ -68,17 +68,8 @@ def travel(name: str, folder: Path, seed: int) -> Journey:
     if not check(found, data):
         return found
     try:
-        run = [
-            "local",
-            "--pipeline",
-            "training",
-            "--spec",
-            str(spec_file(name)),
-            "--data",
-            str(data),
-            "--state",
-            str(state),
-        ]
+        given = ["--spec", str(spec_file(name)), "--data", str(data), "--state", str(state)]
+        run = ["local", "--pipeline", "training", *given]
         found.train_seconds, status, printed = _command(found, "pipelines", *run)
         if not status:
             _read(found, state)
