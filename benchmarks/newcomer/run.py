@@ -138,8 +138,12 @@ def _ask(found: Journey, printed: str) -> None:
         return
     _, _, url, _, _, _, body = shlex.split(lines[-1])  # curl -s URL -H HEADER -d BODY
     request = Request(url, body.encode(), {"content-type": "application/json"})
-    with urlopen(request, timeout=30) as response:
-        (answer,) = json.load(response)["predictions"]
+    try:
+        with urlopen(request, timeout=30) as response:
+            (answer,) = json.load(response)["predictions"]
+    except OSError as error:
+        found.failed = f"{url}: {error}"
+        return
     (asked,) = json.loads(body)["instances"]
     found.answered = not answer["fallback"] and all(entry["probabilities"] for entry in answer["slate"])
     found.same_keys = same_keys(asked, answer)
