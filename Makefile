@@ -31,7 +31,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers postgres promtool demo compare test fuzz mutants house docs lint bench faults verify-real days loop images locks audit manifests-check rehearsal clean
+.PHONY: help setup java redis load chromium containers postgres promtool demo compare test fuzz mutants house docs lint bench faults verify-real days newcomer loop images locks audit manifests-check rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -95,6 +95,9 @@ verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pu
 
 days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs killed: ten minutes
 	@$(PY) -m benchmarks.ten_days
+
+newcomer: $(READY) ## five small data sets of a stranger, from files to an answering endpoint by YAML alone: ten minutes
+	@$(PY) -m benchmarks.newcomer
 
 loop: $(READY) ## thirty simulated days of a network whose members answer: drift, a fault a week, a canary; page in build/loop
 	@$(PY) -m benchmarks.loop

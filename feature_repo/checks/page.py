@@ -57,8 +57,8 @@ def _window(name: str, one: Mapping[str, Any], tasks: Sequence[str]) -> list[str
 
 
 def _task(counts: Mapping[str, int]) -> str:
-    share = counts["positives"] / counts["rows"] if counts["rows"] else 0.0
-    return f"{counts['positives']:,} ({share:.1%})"
+    """Positives and their share; nothing where the task is not defined on a row."""
+    return f"{counts['positives']:,} ({counts['positives'] / counts['rows']:.1%})" if counts["rows"] else "-"
 
 
 def _surfaces(windows: Mapping[str, Any], tasks: Sequence[str]) -> Iterator[list[str]]:

@@ -67,10 +67,12 @@ def count_labels(spec: Spec, shown: pd.DataFrame) -> list[Labels]:
 
 def one_class(spec: Spec, shown: pd.DataFrame, rolled: bool = False) -> Iterator[OneClass]:
     """The windows in which a task has one class, or no label. ``rolled``: the data has decided on their dates."""
-    for labels in count_labels(spec, shown):
+    counted = count_labels(spec, shown)
+    for labels in counted:
         if labels.one_class:
             refused = labels.window == "train" or labels.task == spec.primary_task
-            yield OneClass(labels, refused, _sentence(spec, labels, refused, rolled))
+            everywhere = _everywhere(spec, [one for one in counted if one.task == labels.task])
+            yield OneClass(labels, refused, _sentence(spec, labels, refused, rolled, everywhere))
 
 
 def check_classes(spec: Spec, shown: pd.DataFrame, rolled: bool = False) -> list[str]:
@@ -100,12 +102,27 @@ def _ends(spec: Spec, window: str) -> tuple[int, int]:
     return span.start, max(span.start, span.end - DAY // 2)  # a day may have 23 hours
 
 
-def _sentence(spec: Spec, labels: Labels, refused: bool, rolled: bool) -> str:
+def _everywhere(spec: Spec, windows: list[Labels]) -> str:
+    """What to do where a task has one class in all windows, so that other windows would not help; else nothing."""
+    task, positives = windows[0].task, sum(one.positives for one in windows)
+    label = spec.tasks[task].label
+    if not positives:
+        return f"No window has a positive one: check how {label} is made"
+    if positives < sum(one.rows for one in windows):
+        return ""
+    if task == spec.primary_task:
+        return "Every row is positive: a log without what was not chosen needs impressions.sample_negatives"
+    return f"Every row is positive: check how {label} is made"
+
+
+def _sentence(spec: Spec, labels: Labels, refused: bool, rolled: bool, everywhere: str) -> str:
     window, task = labels.window, labels.task
     what = f"window {window} ({dates(spec, window)}), task {task}: expected rows of both classes"
     found = f"{labels.rows:,} rows, {labels.positives:,} of them positive"
     if labels.positives not in (0, labels.rows):  # the whole window would do
         found += f", but only {labels.known:,} rows with {labels.known_positives:,} positive had settled at its end"
+    if everywhere and labels.rows:
+        return f"{what}; found {found}. {everywhere}"
     if not refused:
         return (
             f"{what}; found {found}. The task is not judged there: make windows.{window}.days longer, or drop the task"

@@ -116,11 +116,18 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
         checks[spec.oracle.probability].append(
             pandera.Check(lambda values: values.between(0, 1), error="a probability from 0 to 1")
         )
+    advice = {
+        task.label: f"Write 0 where task {name} is not defined: its `filter` leaves these rows out"
+        for name, task in spec.tasks.items()
+        if task.filter and table == spec.impressions.table
+    }
     if pending:
         required -= {*time_columns(spec)[table], *spec.impressions.outcomes} - {spec.impressions.time}
     return pandera.DataFrameSchema(
         {
-            column: pandera.Column(checks=checks[column], nullable=column not in required, required=True)
+            column: pandera.Column(
+                checks=checks[column], nullable=column not in required, required=True, description=advice.get(column)
+            )
             for column in columns
         },
         checks=list(_row_checks(spec, table, set(columns))),

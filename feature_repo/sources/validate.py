@@ -125,7 +125,8 @@ def check_rows(expected: pandera.DataFrameSchema, name: str, frame: pd.DataFrame
     try:
         expected.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        first, *more = _messages(name, error.failure_cases, frame)
+        advice = {column: f". {one.description}" for column, one in expected.columns.items() if one.description}
+        first, *more = _messages(name, error.failure_cases, frame, advice)
         raise SourceError(first, tuple(more)) from None
 
 
@@ -148,10 +149,11 @@ def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame], problems: Pro
                 raise SourceError(f"{expected}; found {value!r}")
 
 
-def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame, advice: Mapping[str, str]) -> list[str]:
     """The failures, a sentence each: missing or extra columns, then values, and where there is neither, across columns.
 
-    A check across columns says nothing new about a column that is missing or of a wrong type.
+    A check across columns says nothing new about a column that is missing or of a wrong type. ``advice``: by column,
+    what to do about nulls.
     """
     within = cases[cases["schema_context"] == "Column"]
     named = cases[cases["check"].isin(["column_in_schema", "column_in_dataframe"])]
@@ -159,10 +161,10 @@ def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]
         firsts = pd.concat([named.drop_duplicates("check"), within.drop_duplicates(["check", "column"])])
     else:  # a case for each column of a row
         firsts = cases.drop_duplicates("check")
-    return [_message(table, cases, first, frame) for _, first in firsts.iterrows()]
+    return [_message(table, cases, first, frame, advice) for _, first in firsts.iterrows()]
 
 
-def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFrame) -> str:
+def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFrame, advice: Mapping[str, str]) -> str:
     """A failure as a sentence; ``first`` is its first case."""
     same = cases[(cases["check"] == first["check"]) & (cases["column"].isna() | (cases["column"] == first["column"]))]
     if first["check"] == "column_in_schema":
@@ -176,7 +178,9 @@ def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFr
         return f"table {table}: expected {first['check']}; found {found}"
     where = f"table {table}, column {first['column']}"
     if first["check"] == "not_nullable":
-        return f"{where}: expected a value in every row; found {rows} nulls, the first at row {first['index']}"
+        return f"{where}: expected a value in every row; found {rows} nulls, the first at row {first['index']}" + (
+            advice.get(first["column"], "")
+        )
     if pd.isna(first["index"]):
         return f"{where}: expected {first['check']}; found {_dtype(frame[first['column']])}"
     found = first["failure_case"]
@@ -201,8 +205,10 @@ def _check_impressions(spec: Spec, frame: pd.DataFrame, problems: Problems) -> N
     start, end = _timestamp(spec.span(WINDOW_ORDER[0]).start), _timestamp(spec.span(WINDOW_ORDER[-1]).end)
     with problems.trying():
         if not (frame[shown.time] < end).any():
+            times = frame[shown.time]
+            found = f"none, but rows from {times.min()} to {times.max()}" if len(times) else "none"
             raise SourceError(
-                f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
+                f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found {found}"
             )
     for context in (*shown.context, *shown.candidate_context):
         for outcome in shown.outcomes:

@@ -50,7 +50,7 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
     for place, key in enumerate(counter.keys):
         if key not in known:
             expected = f"member, item, surface or a category feature of the item ({', '.join(known[3:]) or 'none'})"
-            raise SpecError(file, f"{where}.keys.{place}", expected, repr(key))
+            raise SpecError(file, f"{where}.keys.{place}", expected, f"{key!r}{_end_meant(spec, key)}")
         if known.count(key) > 1:
             raise SpecError(
                 file, f"{where}.keys.{place}", "a feature with another name than member, item and surface", repr(key)
@@ -67,6 +67,15 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
     for place, rate in enumerate(counter.rates or []):
         if rate not in rates:
             raise SpecError(file, f"{where}.rates.{place}", f"a task or measure ({', '.join(rates)})", repr(rate))
+
+
+def _end_meant(spec: Spec, key: str) -> str:
+    """What to write instead, where a key is a name of the member's or the item's node; else nothing."""
+    for end in ("member", "item"):
+        column = getattr(spec.impressions, end)
+        if key in (column.node, column.column, spec.nodes[column.node].key):
+            return f", which is the {end}. Write {end}"
+    return ""
 
 
 def _check_columns(spec: Spec, file: str) -> None:

@@ -72,4 +72,6 @@ def _spec_error(finding: ErrorDetails, file: str) -> SpecError:
         expected, found = rest.split("; found ", 1)
         return SpecError(file, f"{key}.{inner}", expected, found)
     message = message.removeprefix("Input should be ")
+    if finding["type"] == "string_type" and isinstance(finding.get("input"), int | float):
+        message += f', such as "{found}" in quotes'
     return SpecError(file, key, message[0].lower() + message[1:], found)

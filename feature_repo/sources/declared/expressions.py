@@ -117,16 +117,13 @@ def parsed(text: str) -> Expression:
     try:
         tree = _tree(text)
         _refuse(tree)
-        read = list(_columns(tree, frozenset(), False))
+        read, bare = list(_columns(tree, frozenset(), False)), _bare(tree)
     except RecursionError:
         raise ExpressionError("an expression that is nested too deeply") from None
     for name, _ in read:
-        if name.lower() in _CLOCK:
-            raise ExpressionError(f"{name.lower()}, which differs from run to run")
-        if name.lower() in _SESSION:
-            raise ExpressionError(
-                f"{name.lower()}, which is no column; write a column of that name in double quotes alone"
-            )
+        if name.lower() in _CLOCK | _SESSION and name in bare:
+            why = "differs from run to run" if name.lower() in _CLOCK else "is no column"
+            raise ExpressionError(f"{name.lower()}, which {why}; write a column of that name in double quotes")
     names = frozenset(name for name, _ in read)
     plain = next(iter(names)) if tree["class"] == "COLUMN_REF" and len(tree["column_names"]) == 1 else None
     untyped = frozenset() if plain else frozenset(name for name, typed in read if not typed)
@@ -143,7 +140,8 @@ def _tree(text: str) -> dict[str, Any]:
         )
     document = json.loads(found)
     if document["error"]:
-        raise ExpressionError(f"no expression of SQL: {document['error_message']}")
+        advice = "; a column whose name is a word of SQL, such as at, stands in double quotes"
+        raise ExpressionError(f"no expression of SQL: {document['error_message']}{advice}")
     node = document["statements"][0]["node"]
     trees = node.get("select_list", [])
     whole = node.get("from_table", {}).get("table_name") == "one" and not node.get("where_clause")
@@ -205,6 +203,15 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
             yield tree
         for one in tree.values():
             yield from _parts(one)
+
+
+def _bare(tree: Any) -> set[str]:
+    """The columns that are written without double quotes somewhere: the part is as long as the name."""
+    return {
+        part["column_names"][0]
+        for part in _parts(tree)
+        if part["class"] == "COLUMN_REF" and part["query_location_length"] == len(part["column_names"][0].encode())
+    }
 
 
 def _columns(tree: Any, bound: frozenset[str], typed: bool) -> Iterator[tuple[str, bool]]:

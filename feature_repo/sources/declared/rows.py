@@ -1,5 +1,6 @@
 """The rows of one raw file as rows of a canonical table: each from its own raw row alone."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
         if name not in known:
             raise SourceError(
                 f"{raw.place}: expected the column {name} (source.tables.{declared.name}); found {', '.join(known)}. "
-                "Names are exact, upper and lower case too"
+                f"{_advice(known)}"
             )
     missing = sorted({name for one in read for name in one.untyped if name not in types}) if raw.texts else []
     if missing:
@@ -86,6 +87,14 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
             f"source.tables.{declared.name}.types: expected the types of {', '.join(missing)}, which expressions read, "
             f"since {raw.place} has only texts; found none. By their values: types: {{{advice}}}"
         )
+
+
+def _advice(known: list[str]) -> str:
+    """What to do about a column that is missing; ``known``: the raw columns."""
+    for other in (";", "\t", "|"):
+        if len(known) == 1 and other in known[0]:
+            return f"Its values seem to be separated otherwise: give `delimiter: {json.dumps(other)}`"
+    return "Names are exact, upper and lower case too; a text that is the same in every row stands in single quotes"
 
 
 def looks_like(values: pa.ChunkedArray) -> str:

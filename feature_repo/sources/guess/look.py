@@ -1,7 +1,6 @@
 """What is in a folder of tables: their columns, with types, distinct values and what their names suggest."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import pyarrow.compute as pc
 
 from feature_repo.sources.declared.convert import is_zoned
 from feature_repo.sources.declared.engine import engine
-from feature_repo.sources.declared.files import ENDINGS, is_text, read_raw
+from feature_repo.sources.declared.files import is_text, read_raw
 from feature_repo.sources.declared.rows import looks_like
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.guess.files import delimiter_of, files_of_tables
 from models.spec.source import SourceTable
 from models.sql import identifier
 
@@ -47,6 +47,8 @@ class Looked:
     """Of a vector: its length."""
     unit: str = ""
     """Of numbers that are times: s, ms, us or ns."""
+    format: str = ""
+    """Of texts that are times in another format than ISO 8601."""
     words: float = 0.0
     """Of texts: how many words one has."""
 
@@ -88,6 +90,7 @@ class Table:
     texts: bool
     columns: dict[str, Looked]
     rows: pa.Table
+    delimiter: str = ","
 
     @property
     def times(self) -> list[Looked]:
@@ -101,40 +104,17 @@ class Table:
 
 def tables_in(folder: Path) -> list[Table]:
     """Look at every table of a folder: a file, or a folder of parts. Raises SourceError if there are none."""
-    found = [_table(name, files, parts) for name, files, parts in _found(folder)]
+    found = [_table(name, files, parts) for name, files, parts in files_of_tables(folder)]
     if not found:
         raise SourceError(f"{folder}: expected Parquet or CSV files, or folders of them; found none")
     return found
 
 
-def _found(folder: Path) -> Iterator[tuple[str, str, list[Path]]]:
-    """(name, files as the spec names them, paths) of every table."""
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: expected a folder of tables; found none")
-    taken: set[str] = set()
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "_")):
-            continue
-        inside = [path] if path.is_file() else sorted(path.glob("*"))
-        parts = [one for one in inside if one.is_file() and not one.name.startswith((".", "_"))]
-        parts = [one for one in parts if one.name.lower().endswith(ENDINGS)]
-        if parts and (path.is_file() or len({is_text(one) for one in parts}) == 1):
-            name = _name(path.name if path.is_dir() else path.name.split(".")[0])
-            while name.lower() in taken:
-                name += "_2"
-            taken.add(name.lower())
-            yield name, path.name, parts
-
-
-def _name(text: str) -> str:
-    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
-    return (plain if plain[:1].isalpha() else f"table_{plain}")[:50]
-
-
 def _table(name: str, files: str, parts: list[Path]) -> Table:
     read: list[pa.Table] = []
+    delimiter = delimiter_of(parts[0])
     for part in parts:
-        read.append(read_raw(part, _AS_WRITTEN))
+        read.append(read_raw(part, _AS_WRITTEN.model_copy(update={"delimiter": delimiter})))
         if sum(one.num_rows for one in read) >= MOST_ROWS:
             break
     try:
@@ -142,7 +122,8 @@ def _table(name: str, files: str, parts: list[Path]) -> Table:
     except pa.ArrowInvalid as error:
         raise SourceError(f"{files}: expected parts of one type; found {' '.join(str(error).split())[:200]}") from None
     texts = is_text(parts[0])
-    return Table(name, files, texts, {column: _look(rows[column], column, texts) for column in rows.column_names}, rows)
+    columns = {column: _look(rows[column], column, texts) for column in rows.column_names}
+    return Table(name, files, texts, columns, rows, delimiter)
 
 
 def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
@@ -169,7 +150,9 @@ def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
         return Looked(name, "vector", sql, rows, rows - present, distinct, found[:3], size=_is_list(values))
     if kind == "text" and _zoned(found):
         kind = "time"
-    return Looked(name, kind, sql, rows, rows - present, distinct, found, unit=unit, words=words)
+    written = _format(found) if kind == "text" else ""
+    kind = "naive" if written else kind
+    return Looked(name, kind, sql, rows, rows - present, distinct, found, unit=unit, format=written, words=words)
 
 
 def _kind(sql: str, name: str, bounds: Any) -> tuple[str, str]:
@@ -195,6 +178,14 @@ def _zoned(values: tuple[Any, ...]) -> bool:
     """Whether texts are times with a zone."""
     zoned = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))")
     return bool(values) and all(zoned.fullmatch(str(value)) for value in values)
+
+
+def _format(values: tuple[Any, ...]) -> str:
+    """The format of texts such as 24.12.2026 17:30, which no other order of day and month has; "" for others."""
+    for clock, form in (("", ""), (r" \d\d:\d\d", " %H:%M"), (r" \d\d:\d\d:\d\d", " %H:%M:%S")):
+        if values and all(re.fullmatch(rf"\d\d?\.\d\d?\.\d{{4}}{clock}", str(value)) for value in values):
+            return f"%d.%m.%Y{form}"
+    return ""
 
 
 def _listed(name: str, sql: str, values: pa.ChunkedArray) -> Looked:

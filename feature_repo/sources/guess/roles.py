@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from feature_repo.sources.guess.look import Looked, Table, overlap, quoted
 from models.sql import literal
 
-_MEMBER = re.compile(r"user|member|customer|visitor|reader|person|client|account|viewer|subscriber|player|buyer", re.I)
+_MEMBER = re.compile(
+    r"user|member|customer|visitor|reader|shopper|listener|learner|person|client|account|viewer|subscriber|player|buyer",
+    re.I,
+)
 _ITEM = re.compile(
     r"item|product|article|video|post|content|job|movie|film|book|song|track|doc|news|sku|asin|listing|notification|"
     r"message|recipe|restaurant|business|offer|course|app|game|ad$|ad_",
@@ -64,19 +67,20 @@ class Roles:
 
 def roles(tables: Sequence[Table]) -> Roles | None:
     """The guess; None if no table could hold impressions: one with a time and two columns of keys."""
-    ranked = sorted(tables, key=_likely, reverse=True)
+    likely = {table.name: _likely(table, tables) for table in tables}
+    ranked = sorted(tables, key=lambda table: likely[table.name], reverse=True)
     shown = ranked[0]
-    if _likely(shown)[0] < 1:
+    if likely[shown.name][0] < 1:
         return None
     questions: list[Question] = []
-    alike = [table.name for table in ranked[1:] if _likely(table)[:2] == _likely(shown)[:2]]
+    alike = [table.name for table in ranked[1:] if likely[table.name][:2] == likely[shown.name][:2]]
     if alike:
         questions.append(
             Question(
                 "impressions.table", f"{shown.name} was taken as the table of what was shown", [shown.name, *alike]
             )
         )
-    keys = _keys(shown)
+    keys = _keys(shown, tables)
     member = _one(keys, _MEMBER, [table for table in tables if table is not shown])
     item = _one([key for key in keys if key.name != member], _ITEM, [table for table in tables if table is not shown])
     for role, key_column in (("member", member), ("item", item)):
@@ -107,9 +111,9 @@ def roles(tables: Sequence[Table]) -> Roles | None:
     return found
 
 
-def _likely(table: Table) -> tuple[int, int, int]:
+def _likely(table: Table, tables: Sequence[Table]) -> tuple[int, int, int]:
     """How likely a table holds impressions; the first number is 0 if it cannot."""
-    keys = _keys(table)
+    keys = _keys(table, tables)
     events = [key for key in keys if not key.unique]
     possible = bool(table.times) and len(events) >= 2
     binary = any(column.binary and column.distinct == 2 for column in table.columns.values())
@@ -121,12 +125,16 @@ def _likely(table: Table) -> tuple[int, int, int]:
     )
 
 
-def _keys(table: Table) -> list[Looked]:
-    """Columns that are named like keys, or like a member or an item."""
+def _keys(table: Table, tables: Sequence[Table]) -> list[Looked]:
+    """Columns that are named like keys, or like a member or an item, or like a unique column of another table."""
+    unique = {
+        column.name for other in tables if other is not table for column in other.columns.values() if column.unique
+    }
     named = [
         column
         for column in table.columns.values()
-        if column.keyed and (column.key_name or _MEMBER.fullmatch(column.name) or _ITEM.fullmatch(column.name))
+        if column.keyed
+        and (column.key_name or _MEMBER.fullmatch(column.name) or _ITEM.fullmatch(column.name) or column.name in unique)
     ]
     return named
 
@@ -181,15 +189,20 @@ def _positive(shown: Table, yes: list[str], used: set[str | None], questions: li
             elif column.kind in ("whole", "number"):
                 number = f"CAST({quoted(column.name)} AS DOUBLE)"
                 candidates += [f"{number} >= {value}" for value in column.values[len(column.values) // 2 :]]
-    words = "no column has 0 and 1: an expression that is true where the member liked what was shown"
+        elif column.name not in used and column.kind in ("whole", "number") and column.values[:1] == (0,):
+            candidates.append(f"CAST({quoted(column.name)} AS DOUBLE) > 0")
+    words = (
+        "no column has 0 and 1: an expression that is true where the member liked what was shown; or '1', with "
+        "impressions.sample_negatives, where the table has only what was chosen"
+    )
     questions.append(Question("source.tables.impressions.columns.positive", words, candidates))
     return FILL_IN
 
 
 def _place(found: Roles, others: Sequence[Table]) -> None:
     """Give every other table its place: members, items, further events, or none."""
-    for table in others:
-        owner = _owner(found, table)
+    for table in sorted(others, key=lambda one: not any(column.unique for column in one.columns.values())):
+        owner = _owner(found, table)  # a table with one row for each before one of versions
         if owner is not None:
             role, key = owner
             if getattr(found, role) is None:

@@ -133,6 +133,7 @@ def _windows(first: date | None, last: date | None, roles: Roles) -> Iterable[st
     days = (last - first).days + 1 if first and last else 0
     if first is None or last is None or days < 5:
         words = f"five days of impressions or more are needed; there are {days}"
+        words = "they follow from impressions.time" if roles.time == FILL_IN else words
         roles.questions.append(Question("windows", words, []))
         first, days = first or date(2001, 1, 1), 5
     part = max(1, days // 10)
@@ -156,7 +157,11 @@ def _days(roles: Roles) -> tuple[date | None, date | None]:
     times = (
         {}
         if column.kind == "time"
-        else {"time": Times.model_validate({"unit": column.unit or None, "timezone": "UTC"})}
+        else {
+            "time": Times.model_validate(
+                {"unit": column.unit or None, "format": column.format or None, "timezone": "UTC"}
+            )
+        }
     )
     table = SourceTable(files="any", columns={"time": raw_name(roles.time)}, times=times)
     rows = canonical_rows(Raw(shown.rows, shown.files, shown.texts), Declared("time", table, {"time": "time"}, "UTC"))

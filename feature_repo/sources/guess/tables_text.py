@@ -148,6 +148,8 @@ def head(name: str, table: Table) -> Iterable[str]:
     """The first lines of a table."""
     yield f"    {name}:"
     yield f"      files: {text(table.files)}"
+    if table.delimiter != ",":
+        yield f"      delimiter: {json.dumps(table.delimiter)}"
 
 
 def _raw(name: str) -> str:
@@ -163,7 +165,8 @@ def _times(table: Table, columns: Mapping[str, str], names: Names) -> dict[str, 
         if column.unit:
             found[name] = f"{{unit: {column.unit}}}"
         elif column.kind == "naive":
-            found[name] = "{timezone: UTC}  # assumed: the values name no zone"
+            written = f"format: {json.dumps(column.format)}, " if column.format else ""
+            found[name] = f"{{{written}timezone: UTC}}  # assumed: the values name no zone"
             names.assumed.append(f"{table.files}, column {raw}: the values name no zone: UTC")
     return found
 

@@ -39,6 +39,8 @@ def test_a_good_product_has_a_preview_and_no_errors(tables: Tables, spec_file: W
     assert report.preview["edges"]["follows"]["of_source"]["median"] == 1
     assert json.loads(json.dumps(report.to_json(), allow_nan=False))["product"] == "small"
     assert page(report).splitlines()[-1].startswith("small: 0 errors")
+    (feed,) = (line for line in page(report).splitlines() if line.startswith("feed "))
+    assert feed.split()[-1] == "-"  # mail_click is not defined there
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 

@@ -56,6 +56,20 @@ def test_one_class_of_the_primary_task_is_refused_in_one_sentence(
     assert late.endswith("The data has decided on these dates (windows.end: latest); newer data moves them")
 
 
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (1, "Every row is positive: a log without what was not chosen needs impressions.sample_negatives"),
+        (0, "No window has a positive one: check how clicked is made"),
+    ],
+)
+def test_one_class_in_all_windows_is_no_matter_of_windows(value: int, advice: str) -> None:
+    found = [one for one in refused(shown().assign(clicked=value)) if "task click" in one]
+    assert [one.split(". ")[1] for one in found] == [advice] * 4
+    found = [one for one in refused(shown().assign(clicked=value)) if "task mail_click" in one]
+    assert found[0].endswith("check how clicked is made")
+
+
 def test_another_task_is_refused_in_train_only() -> None:
     frame = shown()
     frame["surface"] = ["mail", "mail", "feed", "feed", "mail", "mail", "feed", "feed", "mail", "mail"]

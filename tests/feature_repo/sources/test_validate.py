@@ -126,6 +126,14 @@ def test_bad_tables_stop_the_run(change: Change, message: str) -> None:
         validate(small_spec(), tables, TABLES)
 
 
+def test_a_null_where_a_task_is_not_defined_is_told_what_to_do() -> None:
+    spec, tables = small_spec(), small_tables()
+    tables["impressions"]["seconds"] = [0, 1, None, 1]
+    tasks = {**spec.tasks, "mail_click": spec.tasks["mail_click"].model_copy(update={"label": "seconds"})}
+    with pytest.raises(SourceError, match=r"column seconds: .* 1 nulls.*row 2\. Write 0 where task mail_click is not"):
+        validate(spec.model_copy(update={"tasks": tasks}), tables, TABLES)
+
+
 def test_an_outcome_in_a_feature_table_is_a_leak() -> None:
     columns = {**TABLES, "members": (*TABLES["members"], "seconds")}
     with pytest.raises(
@@ -192,6 +200,14 @@ def test_columns_that_the_spec_does_not_name_may_hold_anything() -> None:
     clean, dropped, *_ = validate(small_spec(), tables, columns)
     assert dropped["members"] == {"duplicates": 1}
     assert len(clean["members"]) == 2
+
+
+def test_impressions_of_other_days_are_named() -> None:
+    tables = small_tables()
+    tables["impressions"]["time"] = instants(["2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"])
+    tables["impressions"]["settled_time"] = tables["impressions"]["time"]
+    with pytest.raises(SourceError, match=r"found none, but rows from 2026-04-30 16:00:00.* to 2026-05-03 16:00:00"):
+        validate(small_spec(), tables, TABLES)
 
 
 def test_impressions_after_the_windows_alone_are_not_enough() -> None:

@@ -35,7 +35,7 @@ MISTAKES = [
     (put("tasks.click.weight", "1.5"), "tasks.click.weight", "a valid number", "'1.5'"),
     (put("impressions.surfaces", [True, "mail"]), "impressions.surfaces.0", "a valid string", "true"),
     (put("impressions.surfaces", "feed"), "impressions.surfaces", "a valid list", "'feed'"),
-    (put("home_domain", 3), "home_domain", "a valid string", "3"),
+    (put("home_domain", 3), "home_domain", 'a valid string, such as "3" in quotes', "3"),
     (put("timezone", None), "timezone", "a valid string", "nothing"),
     (put("nodes.member.id_buckets", True), "nodes.member.id_buckets", "a valid integer", "true"),
     (put("source.options", {"size": None}), "source.options.size", "a finite number or a text", "nothing"),

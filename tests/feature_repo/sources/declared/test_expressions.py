@@ -24,6 +24,8 @@ from tests.feature_repo.sources.declared.shop import TABLES, shop_spec, tables
         ("gen_random_uuid()", "the function gen_random_uuid, which differs"),
         ("now()", "the function now, which differs"),
         ("a < current_timestamp", "current_timestamp, which differs from run to run"),
+        ("user || '-' || \"user\"", "user, which is no column; write a column of that name in double quotes"),
+        ("at + 1", "no expression of SQL: .*a column whose name is a word of SQL, such as at, stands in double quotes"),
         ("current_setting('TimeZone')", "the function current_setting"),
         ("nextval('a')", "the function nextval"),
         ("read_csv('/etc/passwd')", "the table function read_csv"),
@@ -54,6 +56,9 @@ def test_what_is_refused(text: str, words: str) -> None:
     ("text", "columns", "untyped"),
     [
         ("order", {"order"}, set()),  # a plain name may be a word of SQL
+        ('"at" + 1', {"at"}, {"at"}),
+        ("\"user\" || '-' || film", {"user", "film"}, set()),
+        ('lower("current_date")', {"current_date"}, set()),
         ('"odd name"', {"odd name"}, set()),
         ("event = 'click'", {"event"}, set()),
         ("event IN ('a', 'b') AND x IS NOT NULL", {"event", "x"}, set()),

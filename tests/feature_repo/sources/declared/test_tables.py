@@ -105,6 +105,22 @@ def test_a_key_that_is_none(tmp_path: Path, user: str, words: str) -> None:
     assert not (tmp_path / "tables").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (IMPRESSIONS.replace(",", ";"), 'separated otherwise: give `delimiter: ";"`'),
+        (IMPRESSIONS.replace(",", "\t"), r'give `delimiter: "\\t"`'),
+        (
+            IMPRESSIONS.replace("user", "User"),
+            "upper and lower case too; a text that is the same in every row stands in",
+        ),
+    ],
+)
+def test_a_column_that_is_missing_says_why(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        ingested(shop_spec(), shop_folder(tmp_path / "raw", impressions=text), tmp_path, "impressions")
+
+
 def test_which_row_of_a_key_is_kept(tmp_path: Path) -> None:
     text = IMPRESSIONS + "1,1767258000000,1,b,feed,none,10,0\n"
     once = {"key": ["impression_id"], "last": "settled_time"}

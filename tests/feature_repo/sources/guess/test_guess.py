@@ -10,6 +10,7 @@ from feature_repo.commands import main
 from feature_repo.sources.adapters import check
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.guess import guess
+from feature_repo.sources.guess.files import files_of_tables
 from feature_repo.sources.ingest import ingest
 from models.spec import Spec, load_spec
 
@@ -66,7 +67,21 @@ def shop_like(folder: Path) -> None:
     bought.to_csv(folder / "purchases.csv.gz", index=False)
 
 
-SHAPES = [kuairand_like, articles_like, shop_like]
+def films_like(folder: Path) -> None:
+    """Semicolons, dates with dots, a file a month, and keys that are named like nothing but another table's column."""
+    draws = np.random.default_rng(6)
+    rows = pd.DataFrame({"day": times().dt.strftime("%d.%m.%Y"), "user": np.arange(ROWS) // 10})
+    rows["slug"], rows["liked"] = draws.permuted(np.tile([f"f{one}" for one in range(10)], (20, 1)), axis=1).ravel(), 1
+    rows.loc[draws.random(ROWS) < 0.5, "liked"] = 0
+    rows[:90].to_csv(folder / "log-2026-03.csv", index=False, sep=";")
+    rows[90:].to_csv(folder / "log-2026-04.csv", index=False, sep=";")
+    films = pd.DataFrame({"slug": [f"f{one}" for one in range(10)], "genre": list("aabbccddee")})
+    films.to_csv(folder / "movies.csv", index=False, sep="\t")
+    prices = pd.DataFrame({"slug": [*films["slug"]] * 2, "since": ["2026-01-01"] * 10 + ["2026-01-02"] * 10})
+    prices.assign(price=draws.integers(1, 9, 20)).to_csv(folder / "fares.csv", index=False)
+
+
+SHAPES = [kuairand_like, articles_like, shop_like, films_like]
 
 
 def guessed(make, tmp_path: Path) -> tuple[Spec, Path, list[str]]:
@@ -105,6 +120,23 @@ def test_vectors_text_and_settled_times(tmp_path: Path) -> None:
     assert spec.nodes["item"].views["item_profile"].features == features
     assert spec.nodes["member"].key_type == "string"
     assert spec.source.tables["impressions"].columns["settled_time"] == "left_at"
+
+
+def test_files_that_differ_by_a_number_are_one_table(tmp_path: Path) -> None:
+    spec, _, said = guessed(films_like, tmp_path)
+    table = spec.source.tables["impressions"]
+    assert (table.files, table.delimiter) == ("log-*-*.csv", ";")
+    assert table.times["time"].format == "%d.%m.%Y"
+    assert (spec.source.tables["items"].files, spec.source.tables["items"].delimiter) == ("movies.csv", "\t")
+    assert "not used: fares" in said  # of the tables with an item's key the one with a row for each
+
+
+@pytest.mark.parametrize(("name", "header"), [("log-3.csv", "a,b,c"), ("log-x.csv", "a,b"), ("log-3.parquet", "")])
+def test_files_of_other_columns_or_names_are_tables_of_their_own(tmp_path: Path, name: str, header: str) -> None:
+    for file, first in (("log-1.csv", "a,b"), ("log-2.csv", "a,b"), (name, header)):
+        (tmp_path / file).write_text(f"{first}\n1,2\n")
+    found = [files for _, files, _ in files_of_tables(tmp_path)]
+    assert found == (["log-*.csv", name] if header == "" else sorted(["log-1.csv", "log-2.csv", name]))
 
 
 def test_further_events_become_edges(tmp_path: Path) -> None:
