@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from feature_repo.sources.declared.convert import EXACT_NUMBER
 from feature_repo.sources.declared.files import read_texts
 from feature_repo.sources.declared.rows import Raw
 from feature_repo.sources.errors import SourceError
@@ -16,7 +17,7 @@ from models.spec.source import ADDRESSES, SourceTable
 
 _TYPES = {
     **{"bool": "BOOLEAN", "int2": "BIGINT", "int4": "BIGINT", "int8": "BIGINT", "oid": "BIGINT"},
-    **{"float4": "DOUBLE", "float8": "DOUBLE", "numeric": "DOUBLE", "date": "DATE"},
+    **{"float4": "DOUBLE", "float8": "DOUBLE", "numeric": EXACT_NUMBER, "date": "DATE"},
     **{"timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMPTZ", "_float4": "DOUBLE[]", "_float8": "DOUBLE[]"},
     **{"_int2": "DOUBLE[]", "_int4": "DOUBLE[]", "_text": "VARCHAR[]", "_varchar": "VARCHAR[]", "vector": "DOUBLE[]"},
 }

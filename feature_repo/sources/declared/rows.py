@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from feature_repo.sources.declared.convert import ZONED, Conversion, conversion, typed
+from feature_repo.sources.declared.convert import EXACT_NUMBER, ZONED, Conversion, conversion, retyped, typed
 from feature_repo.sources.declared.engine import engine, reason
 from feature_repo.sources.declared.expressions import Expression, parsed
 from feature_repo.sources.declared.kinds import Kind
@@ -49,7 +49,7 @@ def canonical_rows(raw: Raw, declared: Declared, given: Mapping[str, str] | None
     expressions = {name: parsed(text) for name, text in table.columns.items()}
     kept = None if table.where is None else parsed(table.where)
     read = [*expressions.values(), *([kept] if kept else [])]
-    types = {**(given or {}), **table.types}
+    types = {**_told(given or {}, declared, kept), **table.types}
     _check_raw(raw, declared, read, types)
     names = sorted(frozenset().union(*(one.columns for one in read)))
     with engine(declared.zone, f"{raw.place}: table {declared.name}") as connection:
@@ -70,6 +70,17 @@ def canonical_rows(raw: Raw, declared: Declared, given: Mapping[str, str] | None
         return found.replace_schema_metadata({LEFT_OUT: str(left_out)})
 
 
+def _told(given: Mapping[str, str], declared: Declared, kept: Expression | None) -> dict[str, str]:
+    """The types that a source tells; exact numbers stay texts where they are read as they are, such as for a key."""
+    floats = set(kept.columns if kept else ())
+    for name, text in declared.table.columns.items():
+        one = parsed(text)
+        if one.plain is None or declared.kinds.get(name) not in ("text", "whole", "number", "label"):
+            floats |= one.columns
+    number = {True: "DOUBLE", False: EXACT_NUMBER}
+    return {name: number[name in floats] if how == EXACT_NUMBER else how for name, how in given.items()}
+
+
 def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapping[str, str]) -> None:
     """Raise SourceError for raw columns that are missing, or that need a type."""
     known = raw.rows.column_names
@@ -77,7 +88,7 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
         if name not in known:
             raise SourceError(
                 f"{raw.place}: expected the column {name} (source.tables.{declared.name}); found {', '.join(known)}. "
-                "Names are exact, upper and lower case too"
+                "Names are case-sensitive"
             )
     missing = sorted({name for one in read for name in one.untyped if name not in types}) if raw.texts else []
     if missing:
@@ -107,12 +118,8 @@ def looks_like(values: pa.ChunkedArray) -> str:
 
 def _typed(connection: Any, raw: Raw, types: Mapping[str, str]) -> dict[str, Conversion]:
     """Make ``raw``: the raw rows with types; a value that does not fit is null there. How each column is converted."""
-    found = {}
-    for name, wanted in types.items():
-        if raw.texts or wanted == "BIGINT":
-            found[name] = typed(wanted, f"CAST({identifier(name)} AS VARCHAR)")
-        else:
-            found[name] = Conversion(f"TRY_CAST({identifier(name)} AS {wanted})", f"a value of {wanted}")
+    read = {name: kind for name, kind, *_ in connection.execute("DESCRIBE handed").fetchall()}
+    found = {name: retyped(wanted, read[name], identifier(name)) for name, wanted in types.items()}
     parts = [f"{how.sql} AS {identifier(name)}" for name, how in found.items()]
     replaced = f" REPLACE ({', '.join(parts)})" if parts else ""
     connection.execute(f"CREATE TEMP TABLE raw AS SELECT *{replaced} FROM handed")
@@ -155,6 +162,8 @@ def _explode(connection: Any, raw: Raw, declared: Declared) -> None:
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT * REPLACE (unnest({column}) AS {column}) FROM found"
     )
+    if kind == "VARCHAR[]":  # as string_split makes of an empty text, and of two separators in a row
+        connection.execute(f"DELETE FROM found WHERE {column} = ''")
 
 
 def converted(connection: Any, declared: Declared, columns: Mapping[str, Any], place: str = "") -> None:
