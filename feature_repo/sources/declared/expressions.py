@@ -99,7 +99,9 @@ def _refuse(tree: Any) -> None:
             if takes_lambda(name):
                 lambdas |= {id(one["expression"]) for one in arguments[1:2]}
         if kind == "LAMBDA" and id(part) not in lambdas:
-            raise ExpressionError("an arrow -> that is no function of a list; for JSON write json_extract(column, path)")
+            raise ExpressionError(
+                "an arrow -> that is no function of a list; for JSON write json_extract(column, path)"
+            )
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:

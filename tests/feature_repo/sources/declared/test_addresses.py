@@ -9,7 +9,10 @@ from feature_repo.sources.errors import SourceError
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("postgresql+psycopg2://u:hunter2@127.0.0.1/db", "expected postgresql://.* at the start of the variable WAREHOUSE"),
+        (
+            "postgresql+psycopg2://u:hunter2@127.0.0.1/db",
+            "expected postgresql://.* at the start of the variable WAREHOUSE",
+        ),
         ("mysql://u:hunter2@127.0.0.1/db", "expected postgresql://.* at the start"),
         ("host=127.0.0.1 password=hunter2", "expected postgresql://.* at the start"),
         ("postgresql://u:hunter%zz@127.0.0.1:1/db", "expected an address that can be read; found another text"),

@@ -27,7 +27,10 @@ def given_by_item(spec: Spec) -> Spec:
     ("changes", "words"),
     [
         (
-            {"columns": {**COLUMNS, "helper": "event = 'click'"}, "derived": {"price_log": "CASE WHEN helper THEN 5 END"}},
+            {
+                "columns": {**COLUMNS, "helper": "event = 'click'"},
+                "derived": {"price_log": "CASE WHEN helper THEN 5 END"},
+            },
             "derived.price_log: expected what is known .* found event, from which the outcome clicked is made",
         ),
         (
@@ -35,8 +38,10 @@ def given_by_item(spec: Spec) -> Spec:
             "columns.price_log: expected what is known .* found stay, from which settled_time is made",
         ),
         (
-            {"asof": {"price_log": {**JOIN, "table": "prices", "column": "price", "key": ["item_id", "clicked"]}},
-             "derived": None},
+            {
+                "asof": {"price_log": {**JOIN, "table": "prices", "column": "price", "key": ["item_id", "clicked"]}},
+                "derived": None,
+            },
             "asof.price_log: expected what is known .* found event",
         ),
     ],
