@@ -62,7 +62,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
 def _parts(
     data: Path | None, one: Declared, connected: Database | None, named: list[str]
 ) -> tuple[list[pa.Table], list[str]]:
-    """The rows of a table's files or of its query, and where each part is from; ``named``: the columns that name members."""
+    """The rows of a table's files or of its query, and where each part is from; ``named``: those that name members."""
     if one.table.query is not None and connected is not None:
         raw, given = connected.answer(one.name, one.table.query)
         return [canonical_rows(raw, one, given)], [raw.place]

@@ -146,9 +146,12 @@ def evaluate(
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE attempt AS {statement}")
             except duckdb.Error as found:
                 raise SourceError(
-                    f"{where}, column {name}: expected an expression that DuckDB can compute; found {reason(found)}"
+                    f"{where}, column {name}: expected an expression that DuckDB can compute with; found "
+                    f"{reason(found)}"
                 ) from None
-        raise SourceError(f"{where}: expected expressions that DuckDB can compute; found {reason(error)}") from None
+        raise SourceError(
+            f"{where}: expected expressions that DuckDB can compute with; found {reason(error)}"
+        ) from None
 
 
 def _explode(connection: Any, raw: Raw, declared: Declared) -> None:

@@ -70,7 +70,7 @@ def test_context_may_be_made_of_keys_and_of_the_time() -> None:
 def test_a_second_table_of_the_same_rows_is_known_once_they_have_settled(changes: dict) -> None:
     logs = {**LOGS, **changes}
     asof = {**TABLES["impressions"]["asof"], "last": JOIN}
-    with pytest.raises(SourceError, match="asof.last.time: expected a time that is read like settled_time .*ts . stay"):
+    with pytest.raises(SourceError, match=r"last.time: expected a time that is read like settled_time .*ts . stay"):
         check(shop_spec(tables(impressions={"asof": asof}, logs=logs)))
     logs["columns"] = {**logs["columns"], "valid_from": "ts + stay"}
     check(shop_spec(tables(impressions={"asof": asof}, logs=logs)))

@@ -185,6 +185,7 @@ def test_an_empty_table(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"files": "nowhere.csv"}, "expected Parquet or CSV files at nowhere.csv in .*There are impressions.csv"),
+        ({"files": "notes.txt"}, "notes.txt: expected a name that ends in .parquet, .csv, .*; found .txt$"),
         ({"columns": {"impression_id": "ID"}}, "expected the column ID .*found id, ts, user"),
         ({"types": None}, r"expected the types of bot, stay, ts.*types: \{bot: BIGINT, stay: BIGINT, ts: BIGINT\}"),
         ({"times": {"settled_time": {"unit": "ms"}}}, "column time: expected `unit` under times"),
@@ -194,8 +195,9 @@ def test_an_empty_table(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, changes: dict, words: str) -> None:
     if "columns" in changes:
         changes = {"columns": {**tables()["impressions"]["columns"], **changes["columns"]}}
+    (shop_folder(tmp_path / "raw") / "notes.txt").touch()
     with pytest.raises(SourceError, match=words):
-        ingested(shop_spec(tables(impressions=changes)), shop_folder(tmp_path / "raw"), tmp_path, "impressions")
+        ingested(shop_spec(tables(impressions=changes)), tmp_path / "raw", tmp_path, "impressions")
 
 
 def test_it_needs_a_data_folder(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_keys_times_and_outcomes(tmp_path: Path) -> None:
     assert spec.impressions.outcomes == ["is_click", "play_time_ms"]
     assert spec.impressions.surfaces == ["0", "1", "2"]
     assert spec.nodes["item"].views["item_profile"].features == {"video_type": "category", "length": "number"}
+    assert "Then move it from impressions.outcomes to" in (tmp_path / "shop.yaml").read_text()
     assert "likes: likes  # left out: number, but it may be made of outcomes" in (tmp_path / "shop.yaml").read_text()
     assert [line for line in said if "videos.csv has no date" in line]
 
