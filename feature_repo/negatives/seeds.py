@@ -140,6 +140,6 @@ def _check(facts: Mapping[str, Any]) -> None:
             several = " since (a row may have several reasons)" if len(found["left_out"]) > 1 else " since"
             raise NegativesError(
                 f"impressions.sample_negatives: expected positives in the {name} window with {facts['per_positive']} "
-                f"items to draw as negatives; found none of {found['positives']},{several}: {why or 'too few items'}. Lower "
-                "per_positive, say with `alive` when items begin, or make the graph window longer"
+                f"items to draw as negatives; found none of {found['positives']},{several}: {why or 'too few items'}. "
+                "Lower per_positive, say with `alive` when items begin, or make the graph window longer"
             )

@@ -17,6 +17,7 @@ from models.sql import identifier
 LEFT_OUT = b"heliograph.left_out"
 """Key of the metadata: how many rows ``where`` left out."""
 _ROW = "row of the file"
+_ROWS = "rows of the file"
 _NO_TIMES = Times()
 
 
@@ -131,6 +132,9 @@ def evaluate(
 ) -> None:
     """Make a table of expressions; ``tables``: (from, to, condition). Raises SourceError, which names the column."""
     source, target, condition = tables
+    source = (
+        f"{source} AS {identifier(_ROWS)}"  # else raw.event would be the column event, not a field of the column raw
+    )
     parts = [f"{one.sql} AS {identifier(name)}" for name, one in expressions.items()]
     keep = "*" if keep == "*" else identifier(keep)
     try:

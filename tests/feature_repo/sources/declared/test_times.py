@@ -93,6 +93,12 @@ def test_a_type_neither_drops_a_zone_nor_makes_one_up(wanted: SqlType, value: st
         canonical_rows(Raw(pa.table({"a": stamps}), "a", False), declared)
 
 
+def test_a_field_of_a_column_is_not_another_column() -> None:
+    table = SourceTable(files="a", columns={"field": "raw.event", "event": "event"})
+    rows = pa.table({"raw": [{"event": 1}], "event": [2]})
+    assert canonical_rows(Raw(rows, "a", False), Declared("one", table, {}, "UTC"))["field"].to_pylist() == [1]
+
+
 def test_one_time_far_away_is_quarantined(tmp_path: Path) -> None:
     far = str(2**63 - 1)
     raw = shop_folder(tmp_path / "raw", prices=f"product,at,price\nb,{far},1\nb,1767250000000,4.5\n")
