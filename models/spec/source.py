@@ -139,8 +139,8 @@ class SourceTable(StrictModel):
     )
     explode: Name | None = Field(
         default=None,
-        description="Column out of `columns` that holds lists: one row for each of its values; none for an empty list, nor "
-        "for an empty text in it.",
+        description="Column out of `columns` that holds lists: one row for each of its values; none for an empty list, "
+        "nor for an empty text in it.",
         examples=["tag"],
     )
     once: Once | None = Field(
