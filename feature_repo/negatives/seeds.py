@@ -55,7 +55,7 @@ def seeds(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> SampledSeeds:
     frame, kept = _with_negatives(spec, shown, log, asking, items, kept)
     reasons = left_out(sampling, log.life, log.chosen, positives)
     facts = _facts(spec, sampling, _window_of(spec, log.time[asking]), kept, reasons)
-    _check(spec, facts)
+    _check(facts)
     return SampledSeeds(frame, facts)
 
 
@@ -133,12 +133,13 @@ def _facts(
     }
 
 
-def _check(spec: Spec, facts: Mapping[str, Any]) -> None:
+def _check(facts: Mapping[str, Any]) -> None:
     for name, found in facts["windows"].items():
         if found["positives"] and not found["seeds"]:
-            why = ", ".join(f"{rows} for: {reason}" for reason, rows in found["left_out"].items())
+            why = ", ".join(f"{reason} ({rows})" for reason, rows in found["left_out"].items())
+            several = " since (a row may have several reasons)" if len(found["left_out"]) > 1 else " since"
             raise NegativesError(
                 f"impressions.sample_negatives: expected positives in the {name} window with {facts['per_positive']} "
-                f"items to draw as negatives; found none of {found['positives']} ({why or 'too few items'}). Lower "
-                "per_positive, say with `alive` when items begin, or make the graph window longer"
+                f"items to draw as negatives; found none of {found['positives']},{several}: {why or 'too few items'}. "
+                "Lower per_positive, say with `alive` when items begin, or make the graph window longer"
             )

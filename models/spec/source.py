@@ -11,6 +11,8 @@ from models.spec.zones import Zone
 
 SqlType = Literal["BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "DOUBLE[]", "VARCHAR[]"]
 Unit = Literal["s", "ms", "us", "ns"]
+ADDRESSES = ("postgresql://", "postgres://", "service=")
+"""How the address of a database begins."""
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -25,7 +27,7 @@ def _check_database(value: str) -> str:
     if _VARIABLE.fullmatch(value):
         return value
     secret = "password" in value.lower() or (value.startswith("postgres") and urlsplit(value).password is not None)
-    if secret or not value.startswith(("postgresql://", "postgres://", "service=")):
+    if secret or not value.startswith(ADDRESSES):
         found = "an address with a password" if secret else display(value)
         raise ValueError(
             f"expected env:NAME of an environment variable with the address, postgresql://host/database or "
@@ -137,7 +139,8 @@ class SourceTable(StrictModel):
     )
     explode: Name | None = Field(
         default=None,
-        description="Column out of `columns` that holds lists: one row for each of its values; none for an empty list.",
+        description="Column out of `columns` that holds lists: one row for each of its values; none for an empty list, "
+        "nor for an empty text in it.",
         examples=["tag"],
     )
     once: Once | None = Field(
@@ -186,10 +189,11 @@ class SourceTable(StrictModel):
         owners: dict[str, str] = {}
         for group in ("columns", "asof", "derived"):
             for name in getattr(self, group):
-                if owners.setdefault(name.lower(), group) != group:
+                if other := owners.get(name.lower()):
                     raise ValueError(
-                        f"{group}.{name}: expected a name once; found it in {owners[name.lower()]} as well"
+                        f"{group}.{name}: expected names that differ in more than case; found it in {other} as well"
                     )
+                owners[name.lower()] = f"{group}.{name}"
         named = {"times": list(self.times), "explode": [self.explode] if self.explode else []}
         named["once"] = [*self.once.key, self.once.last] if self.once else []
         for group, names in named.items():

@@ -11,20 +11,20 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from feature_repo.forgotten import member_columns
 from feature_repo.sources.declared.checks import check
 from feature_repo.sources.declared.database import Database, database
 from feature_repo.sources.declared.files import is_text, raw_files, read_raw
 from feature_repo.sources.declared.frames import frame, one_table
 from feature_repo.sources.declared.joins import joined, once
 from feature_repo.sources.declared.kinds import kinds
+from feature_repo.sources.declared.members import members
 from feature_repo.sources.declared.rows import LEFT_OUT, Declared, Raw, canonical_rows
 from feature_repo.sources.files import read_once, without_members
 from models.spec import Spec
 
 __all__ = ["read", "tables"]
 
-FORM = 1
+FORM = 2
 """Raised when rows are made in another way than by an earlier release, so that kept rows are made again."""
 
 
@@ -36,7 +36,7 @@ def tables(spec: Spec) -> dict[str, tuple[str, ...]]:
 
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     """Read every table. Raises SourceError, which names file, column, row and value."""
-    found = kinds(spec)
+    found, named = kinds(spec), members(spec)
     declared = {name: Declared(name, table, found[name], spec.timezone) for name, table in spec.source.tables.items()}
     rows: dict[str, pa.Table] = {}
     dropped: dict[str, dict[str, int]] = {}
@@ -44,9 +44,9 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
         queries = any(table.query is not None for table in spec.source.tables.values())
         connected = stack.enter_context(database(spec.source.database)) if queries else None
         for name, one in declared.items():
-            parts, places = _parts(spec, data, one, connected)
+            parts, places = _parts(data, one, connected, named[name])
             left_out = sum(int((part.schema.metadata or {}).get(LEFT_OUT, b"0")) for part in parts)
-            rows[name] = without_members(one_table(parts, places, name), _members(spec, one))  # before any join
+            rows[name] = without_members(one_table(parts, places, name), named[name])  # before any join
             dropped[name] = {"not where": left_out}
             if one.table.once:
                 kept = once(rows[name], one.table.once, one.zone)
@@ -60,22 +60,16 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
 
 
 def _parts(
-    spec: Spec, data: Path | None, one: Declared, connected: Database | None
+    data: Path | None, one: Declared, connected: Database | None, named: list[str]
 ) -> tuple[list[pa.Table], list[str]]:
-    """The rows of a table's files or of its query, and where each part is from."""
+    """The rows of a table's files or of its query, and where each part is from; ``named``: those that name members."""
     if one.table.query is not None and connected is not None:
         raw, given = connected.answer(one.name, one.table.query)
         return [canonical_rows(raw, one, given)], [raw.place]
     files = raw_files(data, one.name, one.table)
     described = f"{FORM}\n{one.name}\n{one.table.model_dump_json(exclude={'asof', 'derived', 'once', 'files'})}"
-    form = hashlib.sha256(f"{described}\n{sorted(one.kinds.items())}\n{one.zone}".encode()).hexdigest()
-    members = _members(spec, one)
-    return [read_once(file, form, partial(_part, file, one), members) for file in files], list(map(str, files))
-
-
-def _members(spec: Spec, one: Declared) -> list[str]:
-    """The columns that name members."""
-    return [name for name in member_columns(spec, one.name) if name in one.table.columns]
+    form = hashlib.sha256(f"{described}\n{sorted(one.kinds.items())}\n{one.zone}\n{named}".encode()).hexdigest()
+    return [read_once(file, form, partial(_part, file, one), named) for file in files], list(map(str, files))
 
 
 def _part(file: Path, one: Declared) -> pa.Table:

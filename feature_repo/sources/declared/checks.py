@@ -1,12 +1,14 @@
 """Checks of declared tables before any data is read."""
 
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from feature_repo.sources.declared.expressions import Expression, ExpressionError, parsed
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.schemas import key_columns, time_columns
 from models.spec import Spec
-from models.spec.source import SourceTable
+from models.spec.impressions import Impressions
+from models.spec.source import AsOf, SourceTable
 
 
 def check(spec: Spec) -> None:
@@ -71,6 +73,38 @@ def _check_join(spec: Spec, name: str, column: str) -> None:
         raise SourceError(
             f"{place}.time: expected {shown.settled}, since {join.column} may not be known before; found {join.time}"
         )
+    if join.table != shown.table and shown.table in tables and _share(tables[join.table], tables[shown.table]):
+        _check_copy(place, join, tables[join.table], tables[shown.table], shown)
+
+
+def _share(one: SourceTable, other: SourceTable) -> bool:
+    """Whether two tables may be read from the same rows."""
+    if one.query is not None and other.query is not None:
+        return "".join(one.query.lower().rstrip("; \n").split()) == "".join(other.query.lower().rstrip("; \n").split())
+    return any(_holds(left, right) or _holds(right, left) for left in one.patterns for right in other.patterns)
+
+
+def _holds(whole: str, part: str) -> bool:
+    """Whether a folder or pattern holds a file, folder or pattern."""
+    whole, part = whole.strip("/"), part.strip("/")
+    return whole == "." or fnmatchcase(part, whole) or part.startswith(f"{whole}/")
+
+
+def _check_copy(place: str, join: AsOf, other: SourceTable, table: SourceTable, shown: Impressions) -> None:
+    """Raise SourceError if rows of the impressions under another name are read before their outcomes have settled."""
+    early = {shown.key, shown.time, shown.surface, shown.member.column, shown.item.column, *shown.context}
+    public = _union(parsed(text).columns for name, text in table.columns.items() if name in early)
+    picked = [*other.once.key, other.once.last] if other.once else []
+    texts = [other.columns[name] for name in [join.column, *join.keys, *picked]]
+    late = sorted(_union(parsed(text).columns for text in [*texts, *([other.where] if other.where else [])]) - public)
+    settled = table.columns.get(shown.settled)
+    same = settled is not None and other.columns[join.time].split() == settled.split()
+    if late and not (same and other.times.get(join.time) == table.times.get(shown.settled)):
+        raise SourceError(
+            f"{place}.time: expected a time that is read like {shown.settled} under columns of {shown.table} "
+            f"({settled or 'there is none'}), since {join.table} has the rows of {shown.table}, of which {late[0]} may "
+            f"not be known before; found {join.time}"
+        )
 
 
 def _check_named(place: str, what: str, known: Iterable[str], name: str) -> None:
@@ -79,23 +113,26 @@ def _check_named(place: str, what: str, known: Iterable[str], name: str) -> None
 
 
 def _check_context(spec: Spec, place: str, table: SourceTable, read: Mapping[str, Expression]) -> None:
-    """Raise SourceError if a context column is made of what only outcomes are made of."""
+    """Raise SourceError if a context column is made of what only outcomes and the settled time are made of."""
     shown = spec.impressions
+    raw = {name: one.columns for name, one in read.items()}
+    raw |= {name: _union(raw[key] for key in join.keys) for name, join in table.asof.items()}
+    derived = {name: parsed(text).columns for name, text in table.derived.items()}
+    raw |= {name: _union(raw[one] for one in columns) for name, columns in derived.items()}
     free = {shown.time, shown.surface, *key_columns(spec, shown.table)}
-    public = frozenset[str]().union(*(one.columns for name, one in read.items() if name in free))
-    outcome_of = {
-        raw: name for name, one in read.items() if name in shown.outcomes for raw in one.columns if raw not in public
-    }
-    late = {*shown.outcomes, shown.settled}
-    for name in [*shown.context, shown.time, shown.surface]:
-        used = sorted(read[name].columns & outcome_of.keys()) if name in read else []
-        if used:
-            raise SourceError(
-                f"{place}.columns.{name}: expected what is known when the item is shown; found {used[0]}, from which "
-                f"the outcome {outcome_of[used[0]]} is made"
-            )
-        if name in table.derived and (leaks := sorted(parsed(table.derived[name]).columns & late)):
-            raise SourceError(
-                f"{place}.derived.{name}: expected what is known when the item is shown; found {leaks[0]}, which is "
-                "known only once the outcome has settled"
-            )
+    public = _union(one.columns for name, one in read.items() if name in free)
+    late = [shown.settled, *shown.outcomes]
+    late_of = {one: name for name in late for one in raw.get(name, ()) if one not in public}
+    for name in [shown.time, shown.surface, *(one.name for one in shown.typed_given)]:
+        group = "columns" if name in read else "asof" if name in table.asof else "derived"
+        expected = f"{place}.{group}.{name}: expected what is known when the item is shown; found"
+        if leaks := sorted(derived.get(name, frozenset()) & {*late}):
+            raise SourceError(f"{expected} {leaks[0]}, which is known only once the outcome has settled")
+        if used := sorted(raw.get(name, frozenset()) & late_of.keys()):
+            of = late_of[used[0]]
+            what = f"the outcome {of}" if of in shown.outcomes else of
+            raise SourceError(f"{expected} {used[0]}, from which {what} is made")
+
+
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*sets)

@@ -27,6 +27,10 @@ _FLOATS = {"FLOAT", "DOUBLE"}
 _STAMPS = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
 ZONED = r"^[^:]+:[0-9:.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
 """Texts that are times with a zone."""
+EXACT_NUMBER = "NUMERIC"
+"""Type of numbers of any length, which are handed as texts."""
+NAIVE = r"^[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}([T ][0-9:.]+)?$"
+"""Texts that are times or dates without a zone: DuckDB would drop one that it does not know, or take the session's."""
 
 
 class Conversion(NamedTuple):
@@ -55,8 +59,27 @@ def typed(wanted: str, value: str) -> Conversion:
     """How a text becomes the type that the spec gives for it."""
     if wanted == "BIGINT":
         return Conversion(_whole_of_text(value), "a whole number of 64 bits")
+    if wanted == EXACT_NUMBER:
+        return Conversion(f"regexp_replace({value}, '[.]0*$', '')", "a number")
+    if wanted == "TIMESTAMP":
+        return Conversion(_naive(value), "a TIMESTAMP, so a time without a zone")
+    if wanted == "TIMESTAMPTZ":
+        return Conversion(_zoned(value), "a TIMESTAMPTZ, so a time with a zone such as Z or +02:00")
     if wanted.endswith("[]"):
         value = f"CASE WHEN {value} LIKE '{{%' THEN translate({value}, '{{}}', '[]') ELSE {value} END"
+    return Conversion(f"TRY_CAST({value} AS {wanted})", f"a value of {wanted}")
+
+
+def retyped(wanted: str, found: str, value: str) -> Conversion:
+    """How a value of the type ``found`` becomes the type that the spec gives for it."""
+    if found == "VARCHAR":
+        return typed(wanted, value)
+    if wanted == "BIGINT":
+        return typed(wanted, f"CAST({value} AS VARCHAR)")
+    if wanted == "TIMESTAMP" and is_zoned(found):
+        return Conversion("NULL", "no type TIMESTAMP, since the values have a zone, which it would drop")
+    if wanted == "TIMESTAMPTZ" and (_STAMPS.fullmatch(found) or found == "DATE"):
+        return Conversion("NULL", "no type TIMESTAMPTZ, since the values have no zone; write timezone('UTC', column)")
     return Conversion(f"TRY_CAST({value} AS {wanted})", f"a value of {wanted}")
 
 
@@ -91,7 +114,9 @@ def _text(found: str, value: str) -> Conversion | None:
     if found in _FLOATS:  # whole numbers are stored like this where others are missing
         whole = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
         return Conversion(
-            f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END", "text"
+            f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) "
+            f"WHEN NOT abs({value}) >= {_EXACT} OR NOT isfinite({value}) THEN CAST({value} AS VARCHAR) END",
+            f"text, or a number below 2^53, from which on {found} loses digits: give the column the type VARCHAR",
         )
     return Conversion(value if found == "VARCHAR" else f"CAST({value} AS VARCHAR)", "text")
 
@@ -156,14 +181,19 @@ def _time_of_text(value: str, times: Times) -> Conversion:
         if times.timezone is None:
             return Conversion("NULL", "`timezone` under times, since the format has no zone")
         return Conversion(_in_zone(read, times.timezone), words)
-    zoned = f"TRY_CAST({value} AS TIMESTAMPTZ)"
     if times.timezone is None:
         words = "a time in ISO 8601 with a zone (or give `timezone`, `unit` or `format` under times)"
-        return Conversion(f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} END", words)
-    naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", times.timezone)
-    return Conversion(
-        f"CASE WHEN regexp_matches({value}, '{ZONED}') THEN {zoned} ELSE {naive} END", "a time in ISO 8601"
-    )
+        return Conversion(_zoned(value), words)
+    naive = _in_zone(_naive(value), times.timezone)
+    return Conversion(f"coalesce({_zoned(value)}, {naive})", "a time in ISO 8601, with no zone or one such as +02:00")
+
+
+def _zoned(value: str) -> str:
+    return f"CASE WHEN regexp_matches(trim({value}), '{ZONED}') THEN TRY_CAST(trim({value}) AS TIMESTAMPTZ) END"
+
+
+def _naive(value: str) -> str:
+    return f"CASE WHEN regexp_matches(trim({value}), '{NAIVE}') THEN TRY_CAST(trim({value}) AS TIMESTAMP) END"
 
 
 def _in_zone(value: str, zone: str) -> str:

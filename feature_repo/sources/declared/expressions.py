@@ -8,77 +8,10 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from feature_repo.sources.declared.functions import OF_TEXT, refusal, takes_lambda
 from models.sql import identifier
 
 _PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z_]\w*", re.IGNORECASE)
-_MACROS = frozenset(
-    [
-        "nullif",
-        "if",
-        "fdiv",
-        "fmod",
-        "split_part",
-        "days_in_month",
-        "array_append",
-        "array_prepend",
-        "array_reverse",
-        "array_to_string",
-        "list_append",
-        "list_prepend",
-        "list_reverse",
-        "list_any_value",
-        "list_avg",
-        "list_count",
-        "list_first",
-        "list_last",
-        "list_max",
-        "list_median",
-        "list_min",
-        "list_mode",
-        "list_product",
-        "list_sum",
-        "list_string_agg",
-        "list_stddev_pop",
-        "list_stddev_samp",
-        "list_var_pop",
-        "list_var_samp",
-        "list_bool_and",
-        "list_bool_or",
-    ]
-)
-_OF_TEXT = frozenset(
-    [
-        "~~",
-        "!~~",
-        "~~*",
-        "!~~*",
-        "||",
-        "concat",
-        "concat_ws",
-        "lower",
-        "upper",
-        "trim",
-        "ltrim",
-        "rtrim",
-        "split_part",
-        "replace",
-        "string_split",
-        "str_split",
-        "contains",
-        "starts_with",
-        "ends_with",
-        "regexp_matches",
-        "regexp_extract",
-        "regexp_replace",
-        "regexp_full_match",
-        "strptime",
-        "try_strptime",
-        "length",
-        "substring",
-        "substr",
-    ]
-)
-"""Functions whose columns are texts."""
 _CLOCK = frozenset(("current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"))
 _SESSION = frozenset(("user", "current_user", "session_user", "current_role", "current_catalog", "rowid"))
 _REFUSED = {
@@ -127,7 +60,7 @@ def parsed(text: str) -> Expression:
     names = frozenset(name for name, _ in read)
     plain = next(iter(names)) if tree["class"] == "COLUMN_REF" and len(tree["column_names"]) == 1 else None
     untyped = frozenset() if plain else frozenset(name for name, typed in read if not typed)
-    return Expression(f"({text})", names, untyped, plain)
+    return Expression(f"({text}\n)", names, untyped, plain)
 
 
 def _tree(text: str) -> dict[str, Any]:
@@ -152,45 +85,21 @@ def _tree(text: str) -> dict[str, Any]:
 
 def _refuse(tree: Any) -> None:
     """Raise ExpressionError if any part reads more than the row."""
+    lambdas = set()  # DuckDB parses the arrow of JSON as a lambda too, whose left side would count as no column
     for part in _parts(tree):
         kind = part["class"]
         if kind not in _KNOWN:
             raise ExpressionError(_REFUSED.get(kind, f"{kind.lower()}, which no column needs"))
         if kind == "FUNCTION":
-            _check_function(part["function_name"].lower())
-
-
-def _check_function(name: str) -> None:
-    kinds = _functions().get(name, frozenset())
-    if name in _MACROS or kinds == {"row"}:
-        return
-    if "aggregate" in kinds:
-        raise ExpressionError(f"the aggregate {name}, which reads other rows, also later ones")
-    if "window" in kinds:
-        raise ExpressionError(f"the window function {name}, which reads other rows, also later ones")
-    if "changing" in kinds:
-        raise ExpressionError(f"the function {name}, which differs from run to run or from session to session")
-    if "row" in kinds and name in ("range", "generate_series"):
-        return
-    if kinds & {"table", "table_macro"}:
-        advice = "; name the column under explode" if name == "unnest" else ""
-        raise ExpressionError(f"the table function {name}, which reads more than the row or makes rows{advice}")
-    if kinds:
-        raise ExpressionError(f"the function {name}, which tells about the session")
-    raise ExpressionError(f"the function {name}, which DuckDB does not have")
-
-
-@cache
-def _functions() -> dict[str, frozenset[str]]:
-    """By name of a function of DuckDB: what it is."""
-    found: dict[str, set[str]] = {}
-    with duckdb.connect() as connection:
-        rows = connection.execute("SELECT function_name, function_type, stability FROM duckdb_functions()").fetchall()
-    for name, kind, stability in rows:
-        scalar = "row" if stability == "CONSISTENT" else "changing"
-        if kind != "pragma":
-            found.setdefault(name.lower(), set()).add(scalar if kind == "scalar" else kind)
-    return {name: frozenset(kinds) for name, kinds in found.items()}
+            name, arguments = part["function_name"].lower(), part["arguments"]
+            if why := refusal(name, len(arguments)):
+                raise ExpressionError(why)
+            if takes_lambda(name):
+                lambdas |= {id(one["expression"]) for one in arguments[1:2]}
+        if kind == "LAMBDA" and id(part) not in lambdas:
+            raise ExpressionError(
+                "an arrow -> that is no function of a list; for JSON write json_extract(column, path)"
+            )
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:
@@ -250,7 +159,7 @@ def _reads_text(part: dict[str, Any]) -> bool:
     if kind != "FUNCTION":
         return False
     function = part["function_name"].lower()
-    return function in _OF_TEXT or (function == "nullif" and _is_text(part["arguments"][-1]["expression"]))
+    return function in OF_TEXT or (function == "nullif" and _is_text(part["arguments"][-1]["expression"]))
 
 
 def _is_text(part: dict[str, Any]) -> bool:

@@ -30,7 +30,8 @@ def raw_files(data: Path | None, name: str, table: SourceTable) -> list[Path]:
             )
         for path in files:
             if not path.name.lower().endswith(ENDINGS):
-                raise SourceError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}; found another")
+                ending = "".join(path.suffixes[-2:]) or "no ending"
+                raise SourceError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}; found {ending}")
         found |= dict.fromkeys(files)
     return list(found)
 

@@ -23,7 +23,9 @@ _EXACT = {
 
 def one_table(parts: Sequence[pa.Table], places: Sequence[str], table: str) -> pa.Table:
     """The parts of a table as one. Raises SourceError if a column has values of two types."""
-    parts = [_without_empty_types(part.replace_schema_metadata(None)) for part in parts]
+    full = [place for place, part in enumerate(parts) if part.num_rows] or [0]  # without a row nothing has a type
+    parts = [_without_empty_types(parts[place].replace_schema_metadata(None)) for place in full]
+    places = [places[place] for place in full]
     first: dict[str, tuple[pa.DataType, str]] = {}
     for part, place in zip(parts, places, strict=True):
         for field in part.schema:

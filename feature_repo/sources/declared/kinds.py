@@ -5,6 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from feature_repo.sources.declared.members import members
 from feature_repo.sources.schemas import TIME, VECTOR, arrow_types
 from models.spec import Spec
 
@@ -25,6 +26,10 @@ def kinds(spec: Spec) -> dict[str, dict[str, Kind]]:
     The columns of an as-of join have one kind in both tables.
     """
     found = {name: _of_table(spec, name) for name in spec.source.tables}
+    key: Kind = "text" if spec.nodes[spec.impressions.member.node].key_type == "string" else "whole"
+    for name, columns in members(spec).items():  # so that forgotten members are known in every table
+        for column in columns:
+            found[name].setdefault(column, key)
     for _ in found:  # a chain of joins is as long as there are tables
         for name, table in spec.source.tables.items():
             for column, join in table.asof.items():

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from feature_repo.sources.declared.convert import ZONED, Conversion, conversion, typed
+from feature_repo.sources.declared.convert import EXACT_NUMBER, ZONED, Conversion, conversion, retyped, typed
 from feature_repo.sources.declared.engine import engine, reason
 from feature_repo.sources.declared.expressions import Expression, parsed
 from feature_repo.sources.declared.kinds import Kind
@@ -18,6 +18,7 @@ from models.sql import identifier
 LEFT_OUT = b"heliograph.left_out"
 """Key of the metadata: how many rows ``where`` left out."""
 _ROW = "row of the file"
+_ROWS = "rows of the file"
 _NO_TIMES = Times()
 
 
@@ -50,7 +51,7 @@ def canonical_rows(raw: Raw, declared: Declared, given: Mapping[str, str] | None
     expressions = {name: parsed(text) for name, text in table.columns.items()}
     kept = None if table.where is None else parsed(table.where)
     read = [*expressions.values(), *([kept] if kept else [])]
-    types = {**(given or {}), **table.types}
+    types = {**_told(given or {}, declared, kept), **table.types}
     _check_raw(raw, declared, read, types)
     names = sorted(frozenset().union(*(one.columns for one in read)))
     with engine(declared.zone, f"{raw.place}: table {declared.name}") as connection:
@@ -69,6 +70,17 @@ def canonical_rows(raw: Raw, declared: Declared, given: Mapping[str, str] | None
         row = identifier(_ROW)
         found = connection.sql(f"SELECT * EXCLUDE ({row}) FROM done ORDER BY {row}").to_arrow_table()
         return found.replace_schema_metadata({LEFT_OUT: str(left_out)})
+
+
+def _told(given: Mapping[str, str], declared: Declared, kept: Expression | None) -> dict[str, str]:
+    """The types that a source tells; exact numbers stay texts where they are read as they are, such as for a key."""
+    floats = set(kept.columns if kept else ())
+    for name, text in declared.table.columns.items():
+        one = parsed(text)
+        if one.plain is None or declared.kinds.get(name) not in ("text", "whole", "number", "label"):
+            floats |= one.columns
+    number = {True: "DOUBLE", False: EXACT_NUMBER}
+    return {name: number[name in floats] if how == EXACT_NUMBER else how for name, how in given.items()}
 
 
 def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapping[str, str]) -> None:
@@ -94,7 +106,7 @@ def _advice(known: list[str]) -> str:
     for other in (";", "\t", "|"):
         if len(known) == 1 and other in known[0]:
             return f"Its values seem to be separated otherwise: give `delimiter: {json.dumps(other)}`"
-    return "Names are exact, upper and lower case too; a text that is the same in every row stands in single quotes"
+    return "Names are case-sensitive; a text that is the same in every row stands in single quotes"
 
 
 def looks_like(values: pa.ChunkedArray) -> str:
@@ -116,12 +128,8 @@ def looks_like(values: pa.ChunkedArray) -> str:
 
 def _typed(connection: Any, raw: Raw, types: Mapping[str, str]) -> dict[str, Conversion]:
     """Make ``raw``: the raw rows with types; a value that does not fit is null there. How each column is converted."""
-    found = {}
-    for name, wanted in types.items():
-        if raw.texts or wanted == "BIGINT":
-            found[name] = typed(wanted, f"CAST({identifier(name)} AS VARCHAR)")
-        else:
-            found[name] = Conversion(f"TRY_CAST({identifier(name)} AS {wanted})", f"a value of {wanted}")
+    read = {name: kind for name, kind, *_ in connection.execute("DESCRIBE handed").fetchall()}
+    found = {name: retyped(wanted, read[name], identifier(name)) for name, wanted in types.items()}
     parts = [f"{how.sql} AS {identifier(name)}" for name, how in found.items()]
     replaced = f" REPLACE ({', '.join(parts)})" if parts else ""
     connection.execute(f"CREATE TEMP TABLE raw AS SELECT *{replaced} FROM handed")
@@ -133,6 +141,9 @@ def evaluate(
 ) -> None:
     """Make a table of expressions; ``tables``: (from, to, condition). Raises SourceError, which names the column."""
     source, target, condition = tables
+    source = (
+        f"{source} AS {identifier(_ROWS)}"  # else raw.event would be the column event, not a field of the column raw
+    )
     parts = [f"{one.sql} AS {identifier(name)}" for name, one in expressions.items()]
     keep = "*" if keep == "*" else identifier(keep)
     try:
@@ -148,9 +159,12 @@ def evaluate(
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE attempt AS {statement}")
             except duckdb.Error as found:
                 raise SourceError(
-                    f"{where}, column {name}: expected an expression that DuckDB can compute; found {reason(found)}"
+                    f"{where}, column {name}: expected an expression that DuckDB can compute with; found "
+                    f"{reason(found)}"
                 ) from None
-        raise SourceError(f"{where}: expected expressions that DuckDB can compute; found {reason(error)}") from None
+        raise SourceError(
+            f"{where}: expected expressions that DuckDB can compute with; found {reason(error)}"
+        ) from None
 
 
 def _explode(connection: Any, raw: Raw, declared: Declared) -> None:
@@ -164,6 +178,8 @@ def _explode(connection: Any, raw: Raw, declared: Declared) -> None:
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT * REPLACE (unnest({column}) AS {column}) FROM found"
     )
+    if kind == "VARCHAR[]":  # as string_split makes of an empty text, and of two separators in a row
+        connection.execute(f"DELETE FROM found WHERE {column} = ''")
 
 
 def converted(connection: Any, declared: Declared, columns: Mapping[str, Any], place: str = "") -> None:

@@ -213,6 +213,11 @@ def overlap(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
     return float(pc.mean(pc.is_in(first, value_set=second)).as_py() or 0) if len(first) else 0.0
 
 
+def words_of(name: str) -> str:
+    """A name in snake case: endTime is end_Time."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W+", "_", name)
+
+
 def raw_name(name: str) -> str:
     """A raw column as the whole of an expression."""
     plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in ("true", "false", "null")

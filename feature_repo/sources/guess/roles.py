@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from feature_repo.sources.guess.look import Looked, Table, overlap, quoted
+from feature_repo.sources.guess.look import Looked, Table, overlap, quoted, words_of
+from feature_repo.sources.guess.moments import never_before
 from models.sql import literal
 
 _MEMBER = re.compile(
@@ -23,7 +24,7 @@ _OUTCOME = re.compile(
 _SURFACE = re.compile(
     r"^(surface|placement|channel|place|page|tab|slot|feed|screen|zone|widget|where)(_?(id|name|type))?$", re.I
 )
-_SETTLED = re.compile(r"settled|end|left|closed|finish|until|leave", re.I)
+_SETTLED = re.compile(r"(^|_)(settled|end|ends|ended|left|leave|closed?|finish|finished|until)(_|$)", re.I)
 _FIRST = re.compile(r"shown|impress|view|^ts$|^time|timestamp|event|start", re.I)
 FILL_IN = "FILL_IN"
 """What a user has to write."""
@@ -157,12 +158,13 @@ def _times(shown: Table, questions: list[Question]) -> tuple[str, str | None]:
     names = [column.name for column in shown.times if column.missing == 0] or [column.name for column in shown.times]
     if len(names) == 1:
         return names[0], None
-    settled = [name for name in names if _SETTLED.search(name)]
+    settled = [name for name in names if _SETTLED.search(words_of(name))]
     first = [name for name in names if name not in settled]
     likely = [name for name in first if _FIRST.search(name)] or first
     if len(likely) != 1:
         questions.append(Question("impressions.time", "when it was shown", names))
-        return FILL_IN, settled[0] if len(settled) == 1 else None
+        return FILL_IN, None
+    settled = [name for name in settled if never_before(shown, name, likely[0])]
     return likely[0], settled[0] if len(settled) == 1 else None
 
 

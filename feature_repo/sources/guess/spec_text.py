@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from feature_repo.sources.declared.rows import Declared, Raw, canonical_rows
 from feature_repo.sources.guess.columns import canonical
-from feature_repo.sources.guess.look import Table, raw_name
+from feature_repo.sources.guess.look import Table
+from feature_repo.sources.guess.moments import moments
 from feature_repo.sources.guess.roles import FILL_IN, Question, Roles
 from feature_repo.sources.guess.tables_text import Names, events, impressions, nodes, text
-from models.spec.source import SourceTable, Times
 
 _LONG = 62
 """Days from which the windows of the paper fit."""
@@ -153,19 +152,7 @@ def _days(roles: Roles) -> tuple[date | None, date | None]:
     """First and last day of the impressions, UTC."""
     if roles.time == FILL_IN:
         return None, None
-    shown, column = roles.shown, roles.shown.columns[roles.time]
-    times = (
-        {}
-        if column.kind == "time"
-        else {
-            "time": Times.model_validate(
-                {"unit": column.unit or None, "format": column.format or None, "timezone": "UTC"}
-            )
-        }
-    )
-    table = SourceTable(files="any", columns={"time": raw_name(roles.time)}, times=times)
-    rows = canonical_rows(Raw(shown.rows, shown.files, shown.texts), Declared("time", table, {"time": "time"}, "UTC"))
-    found = rows["time"].drop_null()
+    (found,) = (times.drop_null() for times in moments(roles.shown, roles.time))
     if not len(found):
         return None, None
     ordered = sorted((found.to_numpy().min(), found.to_numpy().max()))

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from feature_repo.sources.guess.columns import Written, canonical, features
-from feature_repo.sources.guess.look import Looked, Table, quoted, raw_name
+from feature_repo.sources.guess.look import Looked, Table, quoted, raw_name, words_of
 from feature_repo.sources.guess.roles import FILL_IN, Roles
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _VALID = re.compile(
-    r"^(ts|time|timestamp|date|datetime)$|created|since|valid|publish|regist|join|signup|sign_up|added|list(ed|ing)|launch|introduc|issued|posted|opened|start|from|upload|release|updated",
+    r"^(ts|time|timestamp|date|datetime)$|(^|_)(created|since|valid|publish|regist|join|signup|sign_up|added|list(ed|ing)|"
+    r"launch|introduc|issued|posted|opened|start|from|upload|release|updated)",
     re.IGNORECASE,
 )
+_ENDS = re.compile(r"(^|_)(to|until|till|end|ends|ended|expires?|expired)(_|$)", re.IGNORECASE)
 
 
 @dataclass
@@ -76,7 +78,7 @@ def impressions(roles: Roles, names: Names) -> Iterable[str]:
         if column.timed or column.key_name:
             continue
         name = _outcome(names, columns, column.name, taken)
-        comments[name] = "known when it is shown? Then move it to impressions.context"
+        comments[name] = "known when it is shown? Then move it from impressions.outcomes to impressions.context"
     if roles.settled:
         columns["settled_time"] = text(raw_name(roles.settled))
     yield from head("impressions", shown)
@@ -108,7 +110,7 @@ def nodes(
     """A table of members or items."""
     written = features(table, key, taken)
     names.views[role] = written
-    valid = [column for column in table.times if column.missing == 0 and _VALID.search(column.name)]
+    valid = [column for column in table.times if column.missing == 0 and _begins(column.name)]
     columns = {name: text(raw_name(key))}
     comments: dict[str, str] = {}
     if valid:
@@ -134,6 +136,11 @@ def nodes(
     yield from _where(table, [key], names)
     if not table.columns[key].unique:
         yield f"      once: {{key: [{name}, valid_from], last: valid_from}}"
+
+
+def _begins(name: str) -> bool:
+    """Whether a time is named like the one from which on a row was known."""
+    return bool(_VALID.search(words_of(name))) and not _ENDS.search(words_of(name))
 
 
 def events(name: str, table: Table, columns: Mapping[str, str], names: Names) -> Iterable[str]:

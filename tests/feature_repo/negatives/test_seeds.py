@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from feature_repo.negatives import NegativesError, seeds
+from feature_repo.negatives.seeds import _check
 from models import metrics
 from models.spec import SpecError
 from tests.feature_repo.negatives.logs import random_log, sampling_spec
@@ -157,7 +158,10 @@ def test_rows_of_a_negative_and_what_the_manifest_says() -> None:
     ("change", "words"),
     [
         (lambda log: log.assign(click=np.arange(len(log)) % 2), "expected positives only .* found 500 of 1,000"),
-        (lambda log: log.assign(item_id=log["item_id"].iloc[0]), "found none of .* too few items"),
+        (
+            lambda log: log.assign(item_id=log["item_id"].iloc[0]),
+            r"found none of 289, since: too few items \(289\)\.",
+        ),
         (lambda log: log[:0], None),
     ],
 )
@@ -169,6 +173,14 @@ def test_a_log_that_cannot_have_negatives(change: Any, words: str | None) -> Non
         return
     with pytest.raises(NegativesError, match=words):
         drawn(tables)
+
+
+def test_a_row_that_is_left_out_for_two_reasons_is_one_row() -> None:
+    left_out = {"item could not be drawn": 580, "too few items": 580}
+    facts = {"per_positive": 4, "windows": {"train": {"positives": 580, "seeds": 0, "left_out": left_out}}}
+    words = r"found none of 580, since \(a row may have several reasons\): item could not be drawn \(580\), too few"
+    with pytest.raises(NegativesError, match=words):
+        _check(facts)
 
 
 def test_times_of_life_are_times_and_an_ended_item_is_not_drawn() -> None:

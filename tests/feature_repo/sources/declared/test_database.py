@@ -63,6 +63,20 @@ def test_a_query(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found["empty"].tolist() == ["", None, "x"]
 
 
+def test_keys_of_exact_numbers(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAREHOUSE", address)
+    big = 2**53 + 1
+    query = f"SELECT *, {big}::numeric(20, 0) AS exact, 7.00::numeric(6, 2) AS cents FROM shown"
+    columns = {**shown()["columns"], "item_id": "exact", "surface": "CASE WHEN price > 2 THEN 'feed' ELSE 'mail' END"}
+    spec = shop_spec(tables(impressions=shown(query=query, columns=columns)), database="env:WAREHOUSE")
+    found = ingested(spec, shop_folder(tmp_path / "raw"), tmp_path, "impressions")
+    assert found["item_id"].tolist() == [str(big)] * 3
+    columns |= {"member_id": "exact", "item_id": '"cents"'}
+    spec = shop_spec(tables(impressions=shown(query=query, columns=columns)), database="env:WAREHOUSE")
+    found = ingested(spec, tmp_path / "raw", tmp_path, "impressions")
+    assert (found["member_id"].tolist(), found["item_id"].tolist()) == ([big] * 3, ["7"] * 3)
+
+
 def test_the_address_has_no_password(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = urlsplit(address)
     with pytest.raises(ValueError, match="found an address with a password"):

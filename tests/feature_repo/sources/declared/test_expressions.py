@@ -1,5 +1,6 @@
 """Which expressions are row-wise."""
 
+import duckdb
 import pytest
 
 from feature_repo.sources.adapters import check
@@ -45,6 +46,14 @@ from tests.feature_repo.sources.declared.shop import TABLES, shop_spec, tables
         ("a" + " + a" * 900, "nested too deeply|no expression of SQL"),
         ("", "no expression of SQL"),
         ("list_transform(a, x -> (SELECT 1))", "a subquery"),
+        ("age(a)", "age with one argument, which counts from today"),
+        ("current_localtimestamp()", "current_localtimestamp, which differs from run to run"),
+        ("version()", "version, which is none of the allowed functions .*math, text, date parts, JSON, lists"),
+        ("__internal_decompress_string(a)", "none of the allowed functions"),
+        ("json_serialize_plan(a)", "none of the allowed functions"),
+        ("geomean(a)", "none of the allowed functions"),
+        ("payload -> '$.e'", r"an arrow ->.*json_extract\(column, path\)"),
+        ("list_transform(payload -> '$.e', x -> x)", "an arrow ->"),
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:
@@ -72,6 +81,12 @@ def test_what_is_refused(text: str, words: str) -> None:
         ("date_trunc('day', a)", {"a"}, {"a"}),
         ("s.inner", {"s"}, {"s"}),
         ("1 -- a comment", set(), set()),
+        ("payload ->> '$.e'", {"payload"}, {"payload"}),
+        ("json_extract(payload, '$.e')", {"payload"}, {"payload"}),
+        ("[x + b for x in a if x > 2]", {"a", "b"}, {"a", "b"}),
+        ("list_reduce(a, lambda x, y: x + y)", {"a"}, {"a"}),
+        ("age(a, b)", {"a", "b"}, {"a", "b"}),
+        ("extract(hour FROM a AT TIME ZONE 'UTC') + INTERVAL 30 MINUTE", {"a"}, {"a"}),
     ],
 )
 def test_what_is_read(text: str, columns: set, untyped: set) -> None:
@@ -100,6 +115,18 @@ def test_context_is_not_made_of_what_outcomes_are_made_of() -> None:
     columns = {**TABLES["impressions"]["columns"], "price_log": "CAST(event = 'none' AS DOUBLE)"}
     with pytest.raises(SourceError, match=r"columns.price_log: expected what is known .* found event, from which"):
         check(shop_spec(tables(impressions={"columns": columns, "derived": None})))
+
+
+def test_an_expression_may_end_in_a_comment() -> None:
+    (found,) = duckdb.sql(f"SELECT {parsed('x + 1 -- one').sql} AS a, 3 AS b FROM (SELECT 1 AS x)").fetchall()
+    assert found == (2, 3)
+
+
+def test_names_differ_in_more_than_case() -> None:
+    with pytest.raises(ValueError, match=r"columns.A: expected names that differ in more than case; found .*columns.a"):
+        SourceTable(files="a.csv", columns={"a": "x", "A": "x"})
+    with pytest.raises(ValueError, match=r"derived.A: expected names that differ in more than case; found .*columns.a"):
+        SourceTable(files="a.csv", columns={"a": "x"}, derived={"A": "x"})
 
 
 def test_every_table_has_one_origin() -> None:

@@ -51,6 +51,32 @@ def test_rows_of_a_forgotten_member_are_joined_to_nobody(tmp_path: Path) -> None
         assert read_table(tmp_path / "left", "impressions")["last"].isna().all()
 
 
+@pytest.mark.parametrize("column", ["member_id", "reader"])
+def test_tables_that_only_joins_read_keep_no_forgotten_member(tmp_path: Path, column: str) -> None:
+    raw, salt, kept = shop_folder(tmp_path / "raw"), b"salt", tmp_path / "kept"
+    (raw / "stars.csv").write_text("user,product,at,stars\n1,b,1767250000000,5\n2,a,1767250000000,4\n")
+    stars = {"files": "stars.csv", "times": {"at": {"unit": "ms"}}, "types": {"stars": "DOUBLE"}}
+    stars["columns"] = {column: "user", "item_id": "product", "at": "at", "stars": "stars"}
+    join = {"table": "stars", "column": "stars", "time": "at"}
+    asof = {**TABLES["impressions"]["asof"], "of_item": {**join, "key": "item_id"}}
+    columns = {**TABLES["impressions"]["columns"]}
+    if column == "reader":  # known as the key of a join
+        columns["reader"] = "user"
+        asof["own"] = {**join, "key": ["reader", "item_id"]}
+    declared = tables(stars=stars, impressions={"columns": columns, "asof": asof})
+    spec = shop_spec(declared)
+    if column == "reader":
+        edge = spec.edges["clicked"]
+        edge = edge.model_copy(update={"source": edge.source.model_copy(update={"column": "reader"})})
+        spec = spec.model_copy(update={"edges": {**spec.edges, "again": edge}})
+    ingest(spec, raw, tmp_path / "tables", str(kept), Forgotten("member_id", salt, frozenset([digest(2, salt)])))
+    assert read_table(tmp_path / "tables", "impressions")["of_item"].fillna(0).tolist() == [5, 0, 5]
+    for path in kept.glob("*.parquet"):
+        table = pq.read_table(path)
+        for name in {"member_id", "reader"} & {*table.column_names}:
+            assert 2 not in table[name].to_pylist()
+
+
 def test_object_storage_is_like_a_folder(bucket: str, tmp_path: Path) -> None:
     raw = shop_folder(tmp_path / "raw")
     here = ingested(shop_spec(), raw, tmp_path, "impressions")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from feature_repo.sources.declared.frames import one_table
 from feature_repo.sources.errors import SourceError
 from tests.feature_repo.sources.declared.shop import IMPRESSIONS, ingested, shop_folder, shop_spec, tables
 
@@ -144,6 +146,23 @@ def test_lists_become_rows(tmp_path: Path) -> None:
     assert ingested(shop_spec(tables(tags=tags)), raw, tmp_path, "tags").empty
 
 
+def test_a_text_without_a_tag_makes_no_row(tmp_path: Path) -> None:
+    tags = {"columns": {"item_id": "product", "tag": "string_split(tags, ';')", "valid_from": "at"}, "explode": "tag"}
+    tags |= {"files": "tags.csv", "nulls": ["NULL"]}
+    raw = shop_folder(tmp_path / "raw", tags="product,tags,at\na,x;;y,2026-01-01\nb,,2026-01-01\n")
+    found = ingested(shop_spec(tables(tags=tags)), raw, tmp_path, "tags")
+    assert found[["item_id", "tag"]].to_numpy().tolist() == [["a", "x"], ["a", "y"]]
+
+
+def test_a_part_without_a_row_has_no_types() -> None:
+    full, empty = pa.table({"a": ["x"]}), pa.table({"a": pa.array([], pa.int64())})
+    for parts in ([full, empty], [empty, full]):
+        assert one_table(parts, ["1", "2"], "one").equals(full)
+    assert one_table([empty, empty], ["1", "2"], "one").num_rows == 0
+    with pytest.raises(SourceError, match="expected string as in 1; found int64"):
+        one_table([full, pa.table({"a": [1]})], ["1", "2"], "one")
+
+
 def test_rows_that_are_left_out_need_not_fit(tmp_path: Path) -> None:
     raw = shop_folder(tmp_path / "raw", impressions=IMPRESSIONS + "id,ts,user,product,where,event,stay,bot\n")
     shown = ingested(shop_spec(), raw, tmp_path, "impressions")  # bot is no number there
@@ -182,6 +201,7 @@ def test_an_empty_table(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"files": "nowhere.csv"}, "expected Parquet or CSV files at nowhere.csv in .*There are impressions.csv"),
+        ({"files": "notes.txt"}, "notes.txt: expected a name that ends in .parquet, .csv, .*; found .txt$"),
         ({"columns": {"impression_id": "ID"}}, "expected the column ID .*found id, ts, user"),
         ({"types": None}, r"expected the types of bot, stay, ts.*types: \{bot: BIGINT, stay: BIGINT, ts: BIGINT\}"),
         ({"times": {"settled_time": {"unit": "ms"}}}, "column time: expected `unit` under times"),
@@ -191,8 +211,9 @@ def test_an_empty_table(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, changes: dict, words: str) -> None:
     if "columns" in changes:
         changes = {"columns": {**tables()["impressions"]["columns"], **changes["columns"]}}
+    (shop_folder(tmp_path / "raw") / "notes.txt").touch()
     with pytest.raises(SourceError, match=words):
-        ingested(shop_spec(tables(impressions=changes)), shop_folder(tmp_path / "raw"), tmp_path, "impressions")
+        ingested(shop_spec(tables(impressions=changes)), tmp_path / "raw", tmp_path, "impressions")
 
 
 def test_it_needs_a_data_folder(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from feature_repo.sources.declared.kinds import Kind
 from feature_repo.sources.declared.rows import Declared, Raw, canonical_rows
 from feature_repo.sources.errors import SourceError
-from models.spec.source import SourceTable, Times
+from models.spec.source import SourceTable, SqlType, Times
 from tests.feature_repo.sources.declared.shop import ingested, shop_folder, shop_spec, tables
 
 MOMENT = pd.Timestamp("2026-05-01 08:00:00.25", tz="UTC")
@@ -35,6 +35,8 @@ def converted(values: pa.Array, kind: Kind, times: Times | None = None, texts: b
         ("2026-05-01 10:00:00.25", {"timezone": "Europe/Berlin"}),
         ("2026-05-01T10:00:00.25+02:00", {}),
         ("2026-05-01T08:00:00.25Z", {"timezone": "Asia/Shanghai"}),  # a zone of its own
+        ("2026-05-01 10:00:00.25+02:00 ", {"timezone": "Asia/Shanghai"}),
+        (" 2026-05-01 10:00:00.25 ", {"timezone": "Europe/Berlin"}),
         ("01.05.2026 10:00:00.25", {"timezone": "Europe/Berlin", "format": "%d.%m.%Y %H:%M:%S.%g"}),
         (MOMENT.to_pydatetime(), {}),
         (MOMENT.tz_localize(None).to_pydatetime(), {"timezone": "UTC"}),
@@ -56,15 +58,45 @@ def test_one_moment(value: Any, times: dict) -> None:
         ("2026-05-01 10:00", {}, "a time in ISO 8601 with a zone"),
         (MOMENT.tz_localize(None).to_pydatetime(), {}, "`timezone` under times"),
         (MOMENT.to_pydatetime(), {"unit": "ms"}, "no `unit` under times"),
-        ("yesterday", {"timezone": "UTC"}, "a time in ISO 8601; found 1 row such as 'yesterday'"),
+        ("yesterday", {"timezone": "UTC"}, "a time in ISO 8601, .*; found 1 row such as 'yesterday'"),
         ("2026-02-30 00:00", {"timezone": "UTC"}, "a time in ISO 8601"),
         ("1_000", {"unit": "ms"}, "a number of ms since 1970"),
+        ("2026-05-01 10:00:00 America/New_York", {"timezone": "UTC"}, "with no zone or one such as"),
+        ("2026-05-01 10:00:00 EST", {"timezone": "UTC"}, "with no zone or one such as"),
+        ("2026-05-01 10:00:00+02:00:00", {"timezone": "UTC"}, "with no zone or one such as"),
         (float("nan"), {"unit": "s"}, "a number of s since 1970"),
     ],
 )
 def test_a_time_that_nobody_knows(value: Any, times: dict, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         converted(pa.array([value]), "time", Times(**times))
+
+
+@pytest.mark.parametrize("texts", [True, False])
+@pytest.mark.parametrize(
+    ("wanted", "value", "good"),
+    [
+        ("TIMESTAMP", "2026-05-01T10:00:00+00:00", "2026-05-01T10:00:00"),
+        ("TIMESTAMPTZ", "2026-05-01 10:00:00", "2026-05-01 10:00:00+02"),
+    ],
+)
+def test_a_type_neither_drops_a_zone_nor_makes_one_up(wanted: SqlType, value: str, good: str, texts: bool) -> None:
+    times = Times(timezone="Europe/Berlin") if wanted == "TIMESTAMP" else Times()
+    table = SourceTable(files="a", columns={"out": "a"}, types={"a": wanted}, times={"out": times})
+    declared = Declared("one", table, {"out": "time"}, "Asia/Shanghai")
+    (found,) = canonical_rows(Raw(pa.table({"a": [good]}), "a", texts), declared)["out"].to_pylist()
+    assert found == pd.Timestamp("2026-05-01 08:00", tz="UTC").to_pydatetime()
+    with pytest.raises(SourceError, match=f"types.: expected a {wanted}, so a time with"):
+        canonical_rows(Raw(pa.table({"a": [value]}), "a", texts), declared)
+    stamps = pa.array([0], pa.timestamp("us", "UTC" if wanted == "TIMESTAMP" else None))
+    with pytest.raises(SourceError, match=f"expected no type {wanted}, since the values have"):
+        canonical_rows(Raw(pa.table({"a": stamps}), "a", False), declared)
+
+
+def test_a_field_of_a_column_is_not_another_column() -> None:
+    table = SourceTable(files="a", columns={"field": "raw.event", "event": "event"})
+    rows = pa.table({"raw": [{"event": 1}], "event": [2]})
+    assert canonical_rows(Raw(rows, "a", False), Declared("one", table, {}, "UTC"))["field"].to_pylist() == [1]
 
 
 def test_one_time_far_away_is_quarantined(tmp_path: Path) -> None:
@@ -87,6 +119,7 @@ def test_a_time_that_daylight_saving_repeats_is_the_second_one() -> None:
     [
         (["007", "1.0", " x"], "text", ["007", "1.0", " x"]),
         ([1.0, 2.5, None], "text", ["1", "2.5", None]),
+        ([float("nan"), float("inf")], "text", ["nan", "inf"]),
         ([True, None], "number", [1, None]),
         (["true", "False", "1", "0", None], "label", [1, 0, 1, 0, None]),
         (["0.5", None], "label", [0.5, None]),  # left for validation to refuse
@@ -105,6 +138,7 @@ def test_values(values: list, kind: Kind, expected: list) -> None:
     ("values", "kind", "words"),
     [
         ([2.0**53], "whole", "a whole number below 2\\^53"),
+        ([2.0**53], "text", "a number below 2\\^53, from which on DOUBLE loses digits"),
         ([2**63], "whole", "a whole number of 64 bits"),
         ([[1]], "text", "expected values that can be text; found BIGINT"),
         (["1,5"], "number", "expected a number; found 1 row such as '1,5', the first is row 1"),

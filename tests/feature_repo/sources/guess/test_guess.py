@@ -110,6 +110,7 @@ def test_keys_times_and_outcomes(tmp_path: Path) -> None:
     assert spec.tasks["click"].label == "is_click"
     assert spec.impressions.surfaces == ["0", "1", "2"]
     assert spec.nodes["item"].views["item_profile"].features == {"video_type": "category", "length": "number"}
+    assert "Then move it from impressions.outcomes to" in (tmp_path / "shop.yaml").read_text()
     assert "likes: likes  # left out: number, but it may be made of outcomes" in (tmp_path / "shop.yaml").read_text()
     assert [line for line in said if "videos.csv has no date" in line]
 
@@ -137,6 +138,39 @@ def test_files_of_other_columns_or_names_are_tables_of_their_own(tmp_path: Path,
         (tmp_path / file).write_text(f"{first}\n1,2\n")
     found = [files for _, files, _ in files_of_tables(tmp_path)]
     assert found == (["log-*.csv", name] if header == "" else sorted(["log-1.csv", "log-2.csv", name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "settled"),
+    [
+        ("end_time", 1, True),
+        ("endTime", 1, True),
+        ("left_at", 0, True),
+        ("end_time", -1, False),  # the outcome was known before it was shown: something else ended
+        ("send_time", 1, False),
+        ("calendar_date", 1, False),
+    ],
+)
+def test_which_time_says_when_an_outcome_was_known(name: str, hours: int, settled: bool, tmp_path: Path) -> None:
+    def sent(folder: Path) -> None:
+        shop_like(folder)
+        shown = pd.read_csv(folder / "events.csv")
+        shown[name] = times().add(pd.Timedelta(f"{hours}h")).dt.tz_localize(None)
+        shown.to_csv(folder / "events.csv", index=False)
+
+    spec, _, _ = guessed(sent, tmp_path)
+    assert (spec.source.tables["impressions"].columns.get("settled_time") == name) == settled
+
+
+def test_a_row_is_known_from_its_beginning_on(tmp_path: Path) -> None:
+    def dated(folder: Path) -> None:
+        articles_like(folder)
+        made = pd.read_parquet(folder / "articles.parquet").drop(columns="published")
+        made = made.assign(valid_to=START + pd.Timedelta("99d"), valid_from=START - pd.Timedelta("9d"))
+        made.to_parquet(folder / "articles.parquet")
+
+    spec, _, _ = guessed(dated, tmp_path)
+    assert spec.source.tables["items"].columns["valid_from"] == "valid_from"
 
 
 def test_further_events_become_edges(tmp_path: Path) -> None:
