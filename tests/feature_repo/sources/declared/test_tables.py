@@ -114,7 +114,7 @@ def test_a_key_that_is_none(tmp_path: Path, user: str, words: str) -> None:
         (IMPRESSIONS.replace(",", "\t"), r'give `delimiter: "\\t"`'),
         (
             IMPRESSIONS.replace("user", "User"),
-            "upper and lower case too; a text that is the same in every row stands in",
+            "case-sensitive; a text that is the same in every row stands in",
         ),
     ],
 )
