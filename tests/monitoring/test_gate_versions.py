@@ -123,7 +123,7 @@ WIDE: dict[str, Any] = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_rati
 def test_each_reference_is_named_once_where_nothing_blocks() -> None:
     reasons = judged(fake_predictions(SPEC, noise=NOISE), **WIDE).reasons
     assert "of the champion" in reasons[0]
-    assert reasons[1].endswith("not below the floor by more than 0.005.")
+    assert reasons[1].endswith("not below the floor by more than 0.002.")
     assert reasons[2] == "Not worse by more than the margin than version 3 either."
     assert sum("of the trees" in reason for reason in reasons if reason.startswith("click AUC")) == 1
     assert sum(reason.startswith("like AUC") for reason in reasons) == 1
