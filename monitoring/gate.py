@@ -5,8 +5,8 @@ member state. It makes six checks, with bounds in the spec (``gate``):
 
 - the primary task's AUC is not lower, by more than the margin, than the champion's and than that of each of the last
   promoted versions, so that small losses do not add up;
-- it is not below the floor (trees on all features, ``monitoring.floor``) by more than the floor margin; where a champion
-  could not be scored, the floor is also compared as the champion would be;
+- it is not below the floor (trees on all features, ``monitoring.floor``) by more than the floor margin; where a
+  champion could not be scored, the floor is also compared as the champion would be;
 - no other task's AUC is lower by more than its own margin;
 - every task is calibrated (``monitoring.bounds``);
 - no figure is outside its own interval;

@@ -44,6 +44,6 @@ def _values(rows: Rows, places: np.ndarray) -> np.ndarray:
 def _rates(rows: Rows, part: Part, places: np.ndarray) -> np.ndarray:
     found = []
     for name, values in rows.values.items():
-        bins, count = bins_of(values, name in rows.categories, part.learn)
+        bins, count = bins_of(values, name in rows.categories, part.learn, part.held)
         found.append(rankdata(rates(bins, count, part.labels, part.learn)[places]))
     return np.array(found)

@@ -58,7 +58,16 @@ def read_rows(spec: Spec, training_set: Path) -> Rows:
     features = {f.name: f for f in own if f.name in present and f.kind in ("number", "category", "text")}
     chosen = list(features.values())[:MOST_COLUMNS]
     filtered = [column for task in spec.tasks.values() for column in task.filter]
-    needed = [shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled, WINDOW, *shown.outcomes, *filtered]
+    needed = [
+        shown.member.column,
+        shown.item.column,
+        shown.surface,
+        shown.time,
+        shown.settled,
+        WINDOW,
+        *shown.outcomes,
+        *filtered,
+    ]
     facts = pq.read_table(path, columns=[name for name in dict.fromkeys(needed) if name in present]).to_pandas()
     time = pd.to_datetime(facts[shown.time], utc=True).to_numpy(dtype="datetime64[us]").astype(np.int64)
     places = _places(facts[WINDOW].to_numpy(), time)

@@ -110,7 +110,7 @@ def _of_task(rows: Rows, parts: list[Part], columns: list[str]) -> list[dict[str
     suspects: list[_Suspect] = []
     for part in parts:
         for column in (name for name in columns if name not in named):
-            bins, count = bins_of(rows.values[column], column in rows.categories, part.learn)
+            bins, count = bins_of(rows.values[column], column in rows.categories, part.learn, part.held)
             scores = rates(bins, count, part.labels, part.learn)[part.held]
             area = part.area(part.held, scores)
             if _knows(part, area, scores):
@@ -133,7 +133,7 @@ def _knows(part: Part, area: float, scores: np.ndarray) -> bool:
 
 def _jump(rows: Rows, part: Part, column: str) -> dict[str, Any] | None:
     for role in ("member", "item"):
-        bins, count = bins_of(changes(rows, column, role), False, part.learn)
+        bins, count = bins_of(changes(rows, column, role), False, part.learn, part.held)
         scores = rates(bins, count, part.labels, part.learn)[part.held]
         area = part.area(part.held, scores)
         if _knows(part, area, scores):

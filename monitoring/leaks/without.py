@@ -23,7 +23,7 @@ _PARAMETERS = {
 
 
 def scores_of(rows: Rows, names: Sequence[str], labels: np.ndarray) -> np.ndarray:
-    """Scores (rows,) of the rows with a label, NaN elsewhere, by trees on the columns ``names``, surface and popularity.
+    """Scores (rows,) of the rows with a label, NaN elsewhere, by trees on ``names``, surface and popularity.
 
     Both classes are among the train rows with a label.
     """

@@ -1,4 +1,4 @@
-"""Strong honest columns are not named: nor under sampled negatives, where popularity alone tells positives from draws."""
+"""Strong honest columns are not named, nor is popularity among sampled negatives, which tells positives from draws."""
 
 from pathlib import Path
 
@@ -9,7 +9,14 @@ import pytest
 from models import metrics
 from tests.monitoring.leaks.products import rows_of, screened, spec_of
 
-KINDS = {"strong": "number", "copied": "number", "rare": "category", "new": "number", "note": "text", "slug": "category"}
+KINDS = {
+    "strong": "number",
+    "copied": "number",
+    "rare": "category",
+    "new": "number",
+    "note": "text",
+    "slug": "category",
+}
 
 
 def honest_rows(rows: int, area: float, base: float, seed: int) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from models import metrics
 from models.spec.errors import SpecError
 from tests.monitoring.leaks.products import rows_of, screened, spec_of
 
+
 def leak_of_session(frame: pd.DataFrame) -> np.ndarray:
     """How much there was in the session, of which a click makes more."""
     return frame["click"] * 3 + np.random.default_rng(1).poisson(1, len(frame)) * 0.5
