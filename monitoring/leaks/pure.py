@@ -9,6 +9,8 @@ from monitoring.leaks.parts import Part
 _FEWEST_ROWS, _FEWEST_MEMBERS, _LEAST_SHARE = 50, 20, 0.05
 _BOUND, _RATIO, MOST_EXPECTED = 0.98, 200.0, 0.8
 """The least bound of the rate, the least ratio of its odds to those of all rows, and the most that others expect."""
+_SURE = 0.5
+"""The bound's odds are at least this part of that ratio: a few pure rows say little where most rows are positive."""
 _NORMAL = 1.6449
 
 
@@ -35,7 +37,8 @@ def pure_of(part: Part, bins: np.ndarray, count: int) -> Pure | None:
     n, found, total = len(labels), float(labels.sum()), float(part.labels[part.held].sum())
     if n < _FEWEST_ROWS or found < _LEAST_SHARE * total or len(np.unique(part.members[chosen])) < _FEWEST_MEMBERS:
         return None
-    if _low(found, n) <= _BOUND or found < odds * (n - found):
+    least = max(_BOUND, _SURE * odds / (1 + _SURE * odds))
+    if _low(found, n) <= least or found < odds * (n - found):
         return None
     return Pure(chosen, found / n, found / total)
 

@@ -13,7 +13,12 @@ from tests.factories import specs
 CLEAN = {f"clean{place}": "category" if place % 4 == 3 else "number" for place in range(20)}
 
 
-def spec_of(known: list[str] | None = None, sampled: dict[str, Any] | None = None, **context: str) -> Spec:
+def spec_of(
+    known: list[str] | None = None,
+    sampled: dict[str, Any] | None = None,
+    counters: dict[str, Any] | None = None,
+    **context: str,
+) -> Spec:
     """The spec of ``rows_of`` with these columns, texts as the item's; ``sampled``: its sampled negatives."""
     more = {} if sampled is None else {"sample_negatives": sampled}
     texts = {name: kind for name, kind in context.items() if kind == "text"}
@@ -21,9 +26,8 @@ def spec_of(known: list[str] | None = None, sampled: dict[str, Any] | None = Non
     view = {"content": {"table": "contents", "time": "published", "features": texts}}
     nodes = {"member": {"key": "member_id"}, "item": {"key": "item_id", "views": view if texts else {}}}
     shown = specs.impressions(context=given, known_at_request=known or [], **more)
-    return specs.spec_of(
-        specs.document(nodes=nodes, impressions=shown, windows=specs.windows(graph=2, train=6, validate=3))
-    )
+    windows = specs.windows(graph=2, train=6, validate=3)
+    return specs.spec_of(specs.document(nodes=nodes, impressions=shown, windows=windows, counters=counters))
 
 
 def rows_of(rows: int = 3000, members: int = 200, strength: float = 1.6, seed: int = 0) -> pd.DataFrame:

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from models import metrics
+from models.features import counter_columns
+from tests.factories import specs
 from tests.monitoring.leaks.products import rows_of, screened, spec_of
 
 KINDS = {
@@ -102,3 +104,15 @@ def test_a_leak_among_sampled_negatives_is_named(tmp_path: Path) -> None:
     (found,) = screened(frame, spec_of(sampled={}, state="category", **SAMPLED), tmp_path)["found"]
     assert (found["column"], found["rule"]) == ("state", "alone")
     assert "among items of one popularity" in found["sentence"]
+
+
+def test_our_own_columns_of_what_was_before_are_not_suspected_among_sampled_negatives(tmp_path: Path) -> None:
+    frame = sampled_rows("uniform")
+    counted = specs.spec_of(specs.document(counters={"by_pair": {"keys": ["member", "item"]}}))
+    (first, *others) = counter_columns(counted, "by_pair")
+    frame = frame.assign(**{first: frame["click"]}, **dict.fromkeys(others, 0.0))
+    pair = {"by_pair": {"keys": ["member", "item"]}}
+    found = screened(frame, spec_of(sampled={}, counters=pair, **SAMPLED), tmp_path)
+    assert found["found"] == []
+    assert found["notes"][0].startswith(f"{1 + len(others)} columns of counters")
+    assert first in [one["column"] for one in screened(frame, spec_of(counters=pair), tmp_path)["found"]]
