@@ -5,7 +5,8 @@ member state. It makes six checks, with bounds in the spec (``gate``):
 
 - the primary task's AUC is not lower, by more than the margin, than the champion's and than that of each of the last
   promoted versions, so that small losses do not add up;
-- it is not below the floor (trees on all features, ``monitoring.floor``) by more than the floor margin;
+- it is not below the floor (trees on all features, ``monitoring.floor``) by more than the floor margin; where a
+  champion could not be scored, the floor is also compared as the champion would be;
 - no other task's AUC is lower by more than its own margin;
 - every task is calibrated (``monitoring.bounds``);
 - no figure is outside its own interval;
@@ -68,12 +69,17 @@ class GateVerdict:
 
 
 def judge(
-    spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None = None, best: str | None = None
+    spec: Spec,
+    predictions: pd.DataFrame,
+    versions: dict[str, str] | None = None,
+    best: str | None = None,
+    replaced: bool = False,
 ) -> GateVerdict:
     """Judge the candidate on the gate window. Deterministic: equal predictions give an equal verdict.
 
     ``predictions`` has the columns of ``monitoring.predictions``. ``versions``: version by scorer. ``best``: the best
-    version so far; None = the champion. Raises PredictionsError for a missing column.
+    version so far; None = the champion. ``replaced``: the trees stand for a champion that could not be scored, and are
+    compared as it would be. Raises PredictionsError for a missing column.
     """
     task, span = spec.primary_task, spec.span("gate")
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
@@ -85,7 +91,7 @@ def judge(
     next_best = None
     if not findings:
         champion = (versions or {}).get("champion", "")
-        found, findings, next_best = _primary(spec, rows, reference, best or champion, champion)
+        found, findings, next_best = _primary(spec, rows, reference, best or champion, champion, replaced)
         found["tasks"] = {task: {}}
         found["tasks"][task], more = calibration(spec, rows, task)
         findings += more
@@ -118,7 +124,8 @@ def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     """Judge the predictions that ``evaluation.evaluate`` and ``earlier.score_earlier`` wrote to ``folder``.
 
     A column that probably knows the outcome (``monitoring.leaks``) holds the candidate.
-    The reasons name a champion or earlier version that could not be scored; the trees replace such a champion.
+    The reasons name a champion or earlier version that could not be scored; the trees replace such a champion. They
+    also say what was not screened.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
     measured = read_json(folder / "metrics.json")
@@ -126,13 +133,14 @@ def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     earlier = measured.get("earlier") or {}
     versions = {"champion": champion} if champion and not unusable else None
     best, skipped = earlier.get("best"), earlier.get("skipped") or {}
-    verdict = judge(spec, predictions, versions, best)
+    verdict = judge(spec, predictions, versions, best, replaced=bool(unusable))
     notes = [f"Version {version}, promoted before, was not compared: {reason}." for version, reason in skipped.items()]
     if best in skipped:  # the candidate cannot have surpassed a version that it was not compared with
         verdict = replace(verdict, best=best)
         notes.append(f"Version {best} stays the best so far.")
-    leaks = [finding["sentence"] for finding in (measured.get("leaks") or {}).get("found", [])]
-    if leaks:
+    screened = measured.get("leaks") or {}
+    notes += screened.get("notes", [])
+    if leaks := [finding["sentence"] for finding in screened.get("found", [])]:
         verdict = replace(verdict, decision="hold", reasons=[*leaks, *verdict.reasons])
     if unusable:
         notes.append(f"The champion could not be scored on this graph, so the trees are the reference ({unusable}).")
@@ -140,12 +148,12 @@ def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
 
 
 def _primary(
-    spec: Spec, rows: Scored, reference: str, best: str, champion: str
+    spec: Spec, rows: Scored, reference: str, best: str, champion: str, replaced: bool
 ) -> tuple[dict[str, Any], list[Finding], str | None]:
     """Figures and findings of the primary task, and the best version after this verdict."""
     differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
     usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
-    findings = [] if reference == FLOOR else [differences.not_worse(reference, reference)]
+    findings = [_first(differences, replaced) if reference == FLOOR else differences.not_worse(reference, reference)]
     has_floor = FLOOR in rows.scores and not score_problems(rows.scores[FLOOR], FLOOR, task)
     findings += [differences.above_floor()] if has_floor else []
     earlier = {version_scorer(version): f"version {version}" for version in usable}
@@ -167,6 +175,17 @@ def _primary(
     if champion and reference == "champion":
         of_version[champion] = "champion"
     return found, findings, _best(differences, of_version, best)
+
+
+def _first(differences: Differences, replaced: bool) -> Finding:
+    """What the trees are compared by where no champion was: their bound, or, in a first version, nothing more."""
+    if replaced:
+        return differences.not_worse(FLOOR, f"{FLOOR}, in the champion's place")
+    return Finding(
+        False,
+        f"There is no champion, so the difference from the {FLOOR} itself was tested, not its lower bound: it may be "
+        f"chance.",
+    )
 
 
 def _best(differences: Differences, scorers: Mapping[str, str], best: str) -> str | None:

@@ -7,18 +7,21 @@ _SMOOTHING = 20.0
 """Pseudo-rows at the overall rate in every bin."""
 
 
-def bins_of(values: np.ndarray, category: bool, learn: np.ndarray) -> tuple[np.ndarray, int]:
+def bins_of(values: np.ndarray, category: bool, learn: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, int]:
     """Bins (rows,) int64 of a column (rows,), and their number; a missing value is a bin of its own, the first.
 
-    Numbers: each value where the rows ``learn`` (rows,) bool have few distinct ones, else quantiles of those.
+    Numbers: each value where the rows ``learn`` (rows,) bool have few distinct ones, else quantiles of those. Rows
+    neither in ``learn`` nor in ``held`` (rows,) bool are not looked at: their bin is the first.
     """
     if category:
         return values + 1, int(values.max(initial=-1)) + 2
-    known = ~np.isnan(values)
+    known = (learn | held) & ~np.isnan(values)
     given = values[learn & known]
     distinct = np.unique(given)
     edges = distinct if len(distinct) <= _BINS else np.unique(np.quantile(given, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    return np.where(known, np.searchsorted(edges, values, side="right") + 1, 0), len(edges) + 2
+    found = np.zeros(len(values), np.int64)
+    found[known] = np.searchsorted(edges, values[known], side="right") + 1
+    return found, len(edges) + 2
 
 
 def rates(bins: np.ndarray, count: int, labels: np.ndarray, learn: np.ndarray) -> np.ndarray:

@@ -23,19 +23,22 @@ _PARAMETERS = {
 
 
 def scores_of(rows: Rows, names: Sequence[str], labels: np.ndarray) -> np.ndarray:
-    """Scores (n,) of the n validate rows with a label, by trees on the columns ``names``.
+    """Scores (rows,) of the rows with a label, NaN elsewhere, by trees on ``names``, surface and popularity.
 
-    Both classes are among the train rows with a label. Without columns: one score for all.
+    Both classes are among the train rows with a label.
     """
     import lightgbm
 
-    learn, held = rows.train & ~np.isnan(labels), ~rows.train & ~np.isnan(labels)
-    if not names:
-        return np.zeros(int(held.sum()))
+    known = ~np.isnan(labels)
+    learn = rows.train & known
     learn &= np.cumsum(learn[::-1])[::-1] <= _MOST_ROWS  # the last ones
+    beside = np.column_stack([*rows.surfaces.values(), *rows.popularity.values()]).astype(np.float64)
     coded = [place for place, name in enumerate(names) if name in rows.categories]
-    data = lightgbm.Dataset(matrix(rows, names, learn), labels[learn], categorical_feature=coded)
-    fitted = lightgbm.train(
-        {**_PARAMETERS, "num_threads": min(usable_cpus(), 1 + len(labels) // 20_000)}, data, _ROUNDS
+    data = lightgbm.Dataset(
+        np.hstack([matrix(rows, names, learn), beside[learn]]), labels[learn], categorical_feature=coded
     )
-    return np.asarray(fitted.predict(matrix(rows, names, held)))
+    threads = min(usable_cpus(), 1 + len(labels) // 20_000)
+    fitted = lightgbm.train({**_PARAMETERS, "num_threads": threads}, data, _ROUNDS)
+    found = np.full(len(labels), np.nan)
+    found[known] = np.asarray(fitted.predict(np.hstack([matrix(rows, names, known), beside[known]])))
+    return found

@@ -124,6 +124,26 @@ def test_a_column_that_probably_knows_the_outcome_holds_the_folder_s_candidate(t
     assert verdict.reasons[0] == "The column session_events leaks."
 
 
+def test_what_was_not_screened_is_a_reason_that_does_not_block(tmp_path) -> None:
+    write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 2.0}))
+    write_json(tmp_path / "metrics.json", {"leaks": {"found": [], "notes": ["click was not screened."]}})
+    verdict = judge_folder(SPEC, tmp_path)
+    assert verdict.promoted
+    assert "click was not screened." in verdict.reasons
+
+
+@pytest.mark.parametrize("unusable", [None, "ValueError: other schema"])
+def test_the_trees_are_compared_by_the_bound_where_a_champion_could_not_be_scored(unusable, tmp_path) -> None:
+    noise = {"candidate": 0.5, "trees": 0.5}  # level, in few rows
+    write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC, rows=300, members=60, noise=noise, seed=3))
+    write_json(tmp_path / "metrics.json", {"champion_version": unusable and "2", "champion_unusable": unusable})
+    spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update={"floor_margin": 0.2})})
+    verdict = judge_folder(spec, tmp_path)
+    assert verdict.promoted == (unusable is None)
+    assert any("itself was tested, not its lower bound" in reason for reason in verdict.reasons) == (unusable is None)
+    assert ("of the trees, in the champion's place" in verdict.reasons[0]) == (unusable is not None)
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.randoms(use_true_random=False))
 def test_the_verdict_is_deterministic_and_does_not_depend_on_the_order_of_rows(seed: int, order) -> None:
