@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cache
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +128,7 @@ class Retrainings:
             wanted = list(dict.fromkeys([champion, best, *reversed(promoted)]))[: getattr(self.spec.gate, "best_of", 1)]
             frame = self._window(number, {version: true[version] for version in wanted} | {"": true[str(number)]})
             frame = frame.rename(columns={f"version_{champion}_{t}": f"champion_{t}" for t in self.spec.tasks})
-            known = {"best": best} if "best" in signature(judge).parameters else {}
-            verdict = judge(self.spec, frame, {"champion": champion}, **known)
+            verdict = judge(self.spec, frame, {"champion": champion}, best)
             if verdict.promoted:
                 promoted.append(str(number))
                 best = getattr(verdict, "best", None) or str(number)
