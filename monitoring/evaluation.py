@@ -79,7 +79,7 @@ def evaluate(
     if not models_only:
         own = has_own_trees(model)
         document |= {"leaks": screen(spec, training_set), "cost": seconds if own else {}}
-        document["standing"] = standing(document, own, alone=own and model.ranker.config.trees_weight == 1)
+        document["standing"] = standing(document, own, alone=own and spec.model.trees_weight == 1)
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
