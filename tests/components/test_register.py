@@ -12,6 +12,7 @@ from kfp import dsl
 from components.register import register
 from components.services import Services
 from models.addresses import sqlite_address
+from models.calibration import Calibration
 from models.features import impression_features
 from models.spec import Spec
 from models.training.files import write_json
@@ -29,6 +30,7 @@ REFIT = specs.spec_of({**DOCUMENT, "windows": specs.windows(gate=2), "gate": {**
 
 SPEC = small_spec()
 TIME = pd.Timestamp(SPEC.span("train").start, unit="us", tz="UTC")
+CALIBRATION = Calibration.none(["click"]).to_json()
 TRAINING = {"history": [{"train_loss": 0.5}]}
 
 
@@ -70,7 +72,7 @@ def registered(
     rows = pd.DataFrame(train + later).assign(member=1, surface="feed", time=TIME, kind="a")
     rows = rows.assign(**{feature.name: 1.0 for feature in impression_features(SPEC) if feature.kind == "number"})
     rows.to_parquet(inputs["training_set"] / "impressions.parquet")
-    for name, document in (("training.json", TRAINING), ("manifest.json", {})):
+    for name, document in (("training.json", TRAINING), ("calibration.json", CALIBRATION), ("manifest.json", {})):
         write_json(inputs["model"] / name, document)
     spec = spec or small_spec()
     predictions = fake_predictions(spec) if predictions is None else predictions
@@ -138,6 +140,7 @@ def test_the_version_s_tags_tell_the_gate_s_decision_and_the_best_version(
 def refitted(folder: Path, serves: bool) -> dict[str, dsl.Artifact]:
     """The outputs of the refit component; a refit's ``training.json`` differs from that of the judged model."""
     (folder / "serving").mkdir()
+    write_json(folder / "serving" / "calibration.json", CALIBRATION)
     for name, content in (("training.json", {"until": "2026-01-08", "from": "2026-01-03"}), ("manifest.json", {})):
         write_json(folder / "serving" / name, content if serves else {})
     check = {
