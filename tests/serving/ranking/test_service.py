@@ -8,7 +8,7 @@ import pytest
 
 from models.counters.ragged import Ragged
 from models.spec.serving import Diversity, Explore, FrequencyCap, MaxAge, SeenDiscount, Serving
-from models.time_units import HOUR, iso
+from models.time_units import HOUR, SECOND, iso
 from models.training.artifact import save_model
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest
@@ -192,13 +192,13 @@ def test_a_discount_names_the_newest_activity_before_the_request(
     rest, now = scorer.activities - 3, REQUEST.time
     acted = replace(
         member,
-        activity_times=np.array([now - 9, now - 2, now, *[0] * rest]),
+        activity_times=np.array([now - 9 * SECOND, now - 2 * SECOND + 1, now, *[0] * rest]),
         activity_edges=texts("clicked", "clicked", "clicked", *[""] * rest),
         activity_keys=texts("10", "10", "10", *[""] * rest),
     )
     slate = ranked(scorer, replace(state, member=acted), Serving(seen_discount=SeenDiscount(factor=0.25))).to_json()
     told = {candidate["item"]: candidate["adjustments"] for candidate in slate["slate"]}
-    entry = {"rule": "seen_discount", "factor": 0.25, "action": "clicked", "time": iso(now - 2)}
+    entry = {"rule": "seen_discount", "factor": 0.25, "action": "clicked", "time": iso(now - 2 * SECOND)}
     assert told == {item: [entry] if item == 10 else [] for item in REQUEST.items}
 
 
@@ -243,7 +243,7 @@ def test_a_response_explains_its_order(scorer: Scorer, state: OnlineFeatures, me
     named = {item: [entry["rule"] for entry in candidate["adjustments"]] for item, candidate in shown.items()}
     expected = sorted(REQUEST.items, key=lambda item: ("diversity" in named[item], -shown[item]["score"]))
     assert list(shown) == expected
-    told = {"rule": "seen_discount", "factor": 0.01, "action": "clicked", "time": iso(REQUEST.time - 1)}
+    told = {"rule": "seen_discount", "factor": 0.01, "action": "clicked", "time": iso(REQUEST.time - SECOND)}
     assert shown[best]["adjustments"][0] == told
     assert shown[best]["score"] == shown[best]["probabilities"]["click"] * 0.01
     assert sum("diversity" in rules for rules in named.values()) == 1
