@@ -6,19 +6,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_repo.exact_frames import NULLABLE
 from feature_repo.sources.errors import SourceError
 
-_EXACT = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.uint8(): pd.UInt8Dtype(),
-    pa.uint16(): pd.UInt16Dtype(),
-    pa.uint32(): pd.UInt32Dtype(),
-    pa.uint64(): pd.UInt64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-}
+_EXACT = {**NULLABLE, pa.bool_(): pd.BooleanDtype()}
 
 
 def one_table(parts: Sequence[pa.Table], places: Sequence[str], table: str) -> pa.Table:
