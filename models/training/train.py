@@ -30,6 +30,7 @@ from models.training.compiled import compile_ranker
 from models.training.devices import best_device
 from models.training.distributed import ranks
 from models.training.history import pretrain
+from models.training.intercepts import intercepts, sample
 from models.training.labels import known, labelled
 from models.training.place import CheckpointPlace
 from models.training.predict import score_rows, task_aucs
@@ -213,10 +214,16 @@ class TrainingRun:
         logits, labels = self._scored(known(self.graph, ("validate",)), largest_fan_out)
         return task_aucs(self.tasks, labels, logits)
 
+    def _align(self, largest_fan_out: int | None) -> None:
+        """Give the heads the intercepts of the rows that they learned from, in place."""
+        shifts = intercepts(*self._scored(sample(known(self.graph, self.scope.windows)), largest_fan_out))
+        self.average.heads.shift(torch.from_numpy(shifts).float().to(self.graph.device))
+
     def _model(self) -> Model:
-        """The artifact's model: the best weights, calibrated."""
+        """The artifact's model: the best weights with aligned intercepts, calibrated."""
         progress = self.progress
         largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
+        self._align(largest_fan_out)
         calibration, validation = Calibration.none(self.tasks), None
         if self.scope.epochs is None:
             rows = known(self.graph, ("validate",), twins=True)
