@@ -19,7 +19,6 @@ from models.graph.tensors import Seeds
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
 
-
 _COLD = "cold"
 """Column of a seed's place among its twins: 0 = the row itself, else the side that is read as new."""
 _CODES = {"item": 1, "member": 2}

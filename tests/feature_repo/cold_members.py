@@ -1,4 +1,4 @@
-"""The tiny product with every kind of column that knows the member, and many members: for twins that are read as new."""
+"""The tiny product with every kind of column that knows the member, and many members."""
 
 from pathlib import Path
 from typing import Any

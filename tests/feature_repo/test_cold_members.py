@@ -46,7 +46,8 @@ def test_a_twin_has_the_columns_of_a_member_that_nothing_knows_and_half_keep_the
     others = [name for name in names if name not in own and name not in PROFILE]
     pd.testing.assert_frame_equal(found[others], shown.loc[found.index, others])
     nobody = ~found["member"].isin(shown["member"])
-    assert nobody.any() and not nobody.all()
+    assert nobody.any()
+    assert not nobody.all()
     assert found.loc[nobody, PROFILE].isna().all(axis=None)
     assert (found.loc[~nobody, "member"] == shown.loc[found.index[~nobody], "member"]).all()
     pd.testing.assert_frame_equal(found.loc[~nobody, PROFILE], shown.loc[found.index[~nobody], PROFILE])
@@ -67,7 +68,7 @@ def test_a_frozen_twin_is_as_new_as_a_fresh_one(made: tuple[World, Path]) -> Non
 def test_a_twin_is_cold_on_one_side_and_rows_and_other_twins_stay_as_they_are(
     made: tuple[World, Path], tmp_path: Path
 ) -> None:
-    world, folder = made
+    _, folder = made
     items, members = _read(folder, "cold").index, _read(folder, "cold_member").index
     assert len(items) > 5
     assert len(members) > 5
