@@ -37,9 +37,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--history", default=kept.history, help="pattern of item features whose first version reflects behavior"
     )
     parser.add_argument("--members", type=float, default=0.0, help="share of the members that are made cold; 0 = none")
-    parser.add_argument(
-        "--member-history", default=kept.history, help="pattern of member features whose first version does"
-    )
+    parser.add_argument("--member-history", default=kept.history, help="the same of member features")
     parser.add_argument(
         "--unknown", action="store_true", help="nothing knows these members, as before their first vectors"
     )

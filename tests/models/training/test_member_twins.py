@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from models.calibration import Calibration
+from models.graph.fakes import fake_graph
 from models.graph.schema import BEHAVIOR
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
@@ -103,6 +104,12 @@ def test_only_training_reads_twins_of_members_and_they_calibrate_nothing(tmp_pat
     expected: Calibration = fit_calibration(graph, known(graph, ("validate",)), logits[warm])
     assert fit_calibration(twinned, rows, logits) == expected
     assert not (cold_seeds(twinned, rows, None) & (twinned.seeds.item[rows] >= 0).numpy()).any()
+    crowd = fake_graph(members=20, items=24, impressions=3000)
+    exposed = replace(crowd.seeds, numbers=torch.ones_like(crowd.seeds.numbers))
+    described = replace(crowd.schema, seeds=replace(crowd.schema.seeds, exposures="item_rate"))
+    crowd = with_twins(replace(crowd, seeds=exposed, schema=described), every=1, members=True)
+    every = torch.nonzero(crowd.seeds.item >= 0).flatten()  # the exposures of a twin here are missing
+    assert not fit_calibration(crowd, every, np.zeros((len(every), 2), np.float32)).cold
     config = replace(TRAINING, epochs=1, slice=4)
     model = load_model(train(twinned, MODEL, config, tmp_path / "model", device="cpu"))
     assert model.training["seeds"] == model.training["cold_twins"] == len(labelled(graph, ("train",)))
