@@ -152,6 +152,11 @@ class Seeds:
         """(n,) bool: the cold twins whose item is read as new."""
         return self.cold if self.cold_member is None else self.cold & ~self.cold_member
 
+    def acting(self, rows: Tensor) -> Tensor:
+        """(n,) int64: the members whose past the seeds ``rows`` (n,) read; -1 where unknown, or read as new."""
+        member = self.member[rows]
+        return member if self.cold_member is None else member.masked_fill(self.cold_member[rows], -1)
+
     def __len__(self) -> int:
         return len(self.time)
 

@@ -92,8 +92,7 @@ class Batches:
         schema, member = graph.schema.seeds, seeds.member[first]
         new_item = seeds.cold_item[rows] if self.cold_items else None
         new_member = seeds.cold_member[first] if self.cold_members and seeds.cold_member is not None else None
-        acting = member if new_member is None else member.masked_fill(new_member, -1)
-        activities = last_activities(self.sampler, acting, member_time, self.activities)
+        activities = last_activities(self.sampler, seeds.acting(first), member_time, self.activities)
         aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
         encoded = self.encoded
         numbers = torch.where(frozen, encoded.frozen_numbers[rows], encoded.impression_numbers[rows])

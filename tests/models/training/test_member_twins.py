@@ -18,7 +18,7 @@ from models.training.batches import Batches, decoder_inputs, encode
 from models.training.cold import cold_seeds, fit_calibration
 from models.training.labels import known, labelled
 from models.training.seed_values import SeedValues
-from models.training.slices import one_each
+from models.training.slices import cut, one_each
 from models.training.train import train
 from tests.models.nn.batches import ready
 from tests.models.training.small import MODEL, TRAINING, small_graph
@@ -64,6 +64,15 @@ def test_a_member_that_nothing_knows_has_the_tokens_of_a_request_of_an_unknown_o
     torch.testing.assert_close(inputs.member_tokens, expected, rtol=0, atol=1e-6)
     assert not inputs.activity_mask.any()
     assert not inputs.activity_tokens.any()
+
+
+def test_a_twin_shares_its_member_state_with_no_other_row() -> None:
+    graph = with_twins(small_graph(), members=True)
+    seeds, rows = graph.seeds, labelled(graph, ("train",), twins=True)
+    slices = cut(rows, seeds.acting(rows), seeds.time[rows], 4, 24.0)
+    sizes = slices.offsets.diff()[slices.of]
+    assert (sizes[seeds.cold[slices.rows]] == 1).all()
+    assert (sizes > 1).any()
 
 
 def test_items_of_twins_of_members_and_all_other_rows_stay_as_they_are() -> None:
