@@ -46,7 +46,7 @@ def bare_graph(nodes: dict[str, int], types: Sequence[EdgeType], edges: dict[str
     nothing = torch.zeros(0, dtype=torch.int64, device=next(iter(edges.values())).time.device)
     versions = {name: NodeTensors(*[nothing] * len(fields(NodeTensors))) for name in nodes}
     tensors: dict[str, Any] = {field.name: nothing for field in fields(Seeds)}
-    seeds = Seeds(**{**tensors, "keys": pa.array([], pa.int64()), "windows": ()})
+    seeds = Seeds(**{**tensors, "keys": pa.array([], pa.int64()), "windows": (), "cold_member": None})
     return TemporalGraph(schema, edges, versions, seeds, {})
 
 

@@ -16,12 +16,12 @@ from feature_repo.as_of.collaborative import collaborative_as_of
 from feature_repo.as_of.counters import counters_as_of, exposure_outcomes_as_of
 from feature_repo.as_of.times import timed_as_of
 from feature_repo.as_of.versions import node_versions
-from feature_repo.cold import as_new_items, behavior_views, drawn
+from feature_repo.cold import as_new, behavior_views, twin_sides, twins_of
 from feature_repo.frozen import frozen_time
 from feature_repo.views.errors import NotAppliedError
 from feature_repo.views.pushed import folder_of
 from feature_repo.views.times import TIMESTAMP, column_microseconds
-from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, SAMPLED, WINDOW
+from models.columns import FROZEN, IMPRESSIONS, SAMPLED, TWINS, WINDOW
 from models.features import (
     FROZEN_TIME,
     collaborative_views,
@@ -47,7 +47,8 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
     ``impressions.parquet``: the rows of the windows train, validate, gate and test, ordered by key, with the table's
     columns that the spec names, ``window``, and every feature as of the row's time. ``frozen.parquet``: the same rows
     and columns with the member's views and outcomes strictly before the additional column ``frozen_time``.
-    With ``training.cold_share``, ``cold.parquet`` and ``cold_frozen.parquet``: the same of the cold twins.
+    With ``training.cold_share``, ``cold.parquet`` and ``cold_frozen.parquet``: the same of the cold twins; with
+    ``training.cold_member_share``, ``cold_member.parquet`` and ``cold_member_frozen.parquet``: of those of members.
     ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are microseconds UTC.
 
     ``tables`` is a copy on this machine of the tables at ``address``, which were applied (None = the folder itself).
@@ -60,10 +61,10 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
         as_of = features_of(store, spec, rows)
         _write(fresh, IMPRESSIONS, as_of)
         _write(fresh, FROZEN, _frozen(store, spec, as_of))
-        if spec.training.cold_share:
-            twins = features_of(store, spec, rows.filter(drawn(spec, tables, rows)), cold=True)
-            _write(fresh, COLD, twins)
-            _write(fresh, COLD_FROZEN, _frozen(store, spec, twins, cold=True))
+        for side in twin_sides(spec):
+            twins = features_of(store, spec, twins_of(spec, tables, rows, side), cold=side)
+            for name, table in zip(TWINS[side], (twins, _frozen(store, spec, twins, cold=side)), strict=True):
+                _write(fresh, name, table)
         for node in spec.nodes:
             if spec.nodes[node].views:
                 _write(fresh, f"versions_{node}", node_versions(store, spec, node))
@@ -110,10 +111,11 @@ def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
     return np.where(position < len(spans), position, -1)
 
 
-def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> pa.Table:
+def features_of(store: Any, spec: Spec, rows: pa.Table, cold: str | None = None) -> pa.Table:
     """The rows with every feature of the training set strictly before the row's time.
 
-    ``cold``: their items are read as if they had never been shown: only the views of their content are theirs.
+    ``cold``: the side, item or member, that is read as if it had never been met: only its views without behavior are
+    its own.
 
     ``rows``: the keys of member and item, surface, time and context by the names of the impressions' table, times in
     microseconds UTC. They need not be in the applied tables. Raises RetrievalError if a key is null.
@@ -121,12 +123,9 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
     started = time.monotonic()
     times = _times(rows[spec.impressions.time])
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
-    hidden = behavior_views(spec) if cold else []
     keys = _keys(spec, rows)
-    found = features_as_of(store, keys, times, [view for view in views if view not in hidden])
-    if cold:
-        keys = as_new_items(spec, keys)
-        found |= features_as_of(store, keys, times, hidden)
+    found = _views_as_of(store, spec, keys, times, views, cold)
+    keys = as_new(spec, keys, cold) if cold else keys
     # Counters may be keyed by the item features just retrieved, or compare them.
     keys |= {feature: found[feature].to_pandas().to_numpy() for feature in counted_attributes(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
@@ -138,7 +137,18 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
     return rows
 
 
-def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.Table:
+def _views_as_of(
+    store: Any, spec: Spec, keys: dict[str, np.ndarray], times: np.ndarray, views: list[str], cold: str | None
+) -> dict[str, pa.ChunkedArray]:
+    """The features of views strictly before each row's time; those of behavior of the ``cold`` side are missing."""
+    hidden = behavior_views(spec, cold) if cold else []
+    found = features_as_of(store, keys, times, [view for view in views if view not in hidden])
+    if cold:
+        found |= features_as_of(store, as_new(spec, keys, cold), times, [view for view in views if view in hidden])
+    return found
+
+
+def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: str | None = None) -> pa.Table:
     """The rows with the member's state as of ``frozen_time``.
 
     Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
@@ -150,9 +160,9 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
     frozen = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
     keys = _keys(spec, as_of)
-    keys = as_new_items(spec, keys) if cold else keys
+    found = _views_as_of(store, spec, keys, frozen, list(spec.nodes[shown.member.node].views), cold)
+    keys = as_new(spec, keys, cold) if cold else keys
     keys |= {key: as_of[key].to_pandas().to_numpy() for key in counted_attributes(spec)}
-    found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
     found |= exposure_outcomes_as_of(store, spec, keys, times, frozen)

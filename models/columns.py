@@ -59,8 +59,9 @@ WINDOW = "window"
 """Column of a training set with the name of the spec's window that a row is in."""
 IMPRESSIONS, FROZEN = "impressions", "frozen"
 """Tables of a training set: its rows as of their own time, and with the member's state as of ``frozen_time``."""
-COLD, COLD_FROZEN = "cold", "cold_frozen"
-"""The same two tables of cold twins, which only a training set with ``training.cold_share`` has."""
+TWINS = {"item": ("cold", "cold_frozen"), "member": ("cold_member", "cold_member_frozen")}
+"""The same two tables of twins whose item or member is read as new, which only a training set with
+``training.cold_share`` or ``training.cold_member_share`` has."""
 SAMPLED = "sampled"
 """Column of seeds: 1 where a row is a sampled negative. Only a spec with ``impressions.sample_negatives`` has it."""
 SEEDS = "seeds"

@@ -116,6 +116,16 @@ class WithoutTwins:
 
 
 @dataclass(frozen=True)
+class WithoutMemberTwins:
+    """Leave out the twins whose member is read as new, as if ``training.cold_member_share`` were 0."""
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the graph with the impressions and the twins of items."""
+        new = graph.seeds.cold_member
+        return graph if new is None else replace(graph, seeds=keep_seeds(graph.seeds, torch.nonzero(~new).flatten()))
+
+
+@dataclass(frozen=True)
 class WithIds:
     """Give a node type a hashed ID embedding, as with ``id_buckets`` in the spec."""
 

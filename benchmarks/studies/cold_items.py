@@ -5,26 +5,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from benchmarks.studies.buckets import earlier_events
+from benchmarks.studies.as_new import at_first, drawn, first_versions, without_behavior
 from benchmarks.studies.changes import WithoutTwins
 from benchmarks.studies.counted import NONE, Counted
 from benchmarks.studies.errors import StudyError
-from benchmarks.studies.parts import (
-    BEHAVIOUR,
-    NOTHING,
-    blank_nodes,
-    blank_seeds,
-    keep_edges,
-    keep_seeds,
-    keep_versions,
-    named,
-)
-from models.graph.hashing import hash_keys
+from benchmarks.studies.parts import NOTHING, blank_seeds, keep_seeds
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
-from models.graph.tensors import NodeTensors
-
-_BUCKETS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -54,26 +41,16 @@ class ColdItems:
         """Return the graph with these items cold."""
         graph = graph if self.twins else WithoutTwins()(graph)
         schema, item = graph.schema, graph.schema.seeds.item
-        new = {self.owner: self._owners(graph), item: self.cold(graph)}
-        edges = {}
-        for edge in schema.edges:
-            tensors = graph.edges[edge.name]
-            met = torch.zeros_like(tensors.time, dtype=torch.bool)
-            if edge.kind in BEHAVIOUR and edge.source in new:
-                met |= torch.repeat_interleave(new[edge.source], tensors.offsets.diff())
-            if edge.kind in BEHAVIOUR and edge.target in new:
-                met |= new[edge.target][tensors.target.long()]
-            edges[edge.name] = keep_edges(tensors, ~met)
-        first = _first_impressions(graph)
+        new, numbers = {self.owner: self._owners(graph), item: self.cold(graph)}, at_first(graph, item)
         start = schema.window(self.window).start
         rows = torch.nonzero(~self.rows(graph) | (graph.seeds.time >= start)).flatten()
         seeds = keep_seeds(graph.seeds, rows)
         held = self.rows(replace(graph, seeds=seeds))
-        numbers = _at_first(graph, first, graph.seeds.numbers)
         seeds = blank_seeds(seeds, schema.seeds.features, self.counted.columns("item"), held, numbers)
         seeds = blank_seeds(seeds, schema.seeds.features, set(self.missing), held)
-        nodes = {**graph.nodes, **{name: self._as_new(graph, name, which) for name, which in new.items()}}
-        return replace(graph, edges=edges, nodes=nodes, seeds=seeds)
+        patterns = {self.owner: NOTHING, item: self.history}
+        nodes = {name: first_versions(graph, name, which, patterns[name]) for name, which in new.items()}
+        return replace(graph, edges=without_behavior(graph, new), nodes={**graph.nodes, **nodes}, seeds=seeds)
 
     def cold(self, graph: TemporalGraph) -> Tensor:
         """(items,) bool: items of the held-out owners, which are drawn by the hash of their keys."""
@@ -92,18 +69,7 @@ class ColdItems:
     def _owners(self, graph: TemporalGraph) -> Tensor:
         """(owners,) bool: held-out owners, by the hash of their keys, which do not change."""
         self._owned(graph)
-        return torch.from_numpy(hash_keys(graph.keys(self.owner)) % _BUCKETS < round(self.share * _BUCKETS))
-
-    def _as_new(self, graph: TemporalGraph, name: str, new: Tensor) -> NodeTensors:
-        """Keep only the first version of ``new`` nodes, (nodes,) bool, and give them an unseen ID."""
-        node, features = graph.schema.node(name), graph.nodes[name]
-        owner = torch.repeat_interleave(features.version_offsets.diff())
-        first = features.version_offsets[owner] == torch.arange(len(owner))
-        kept = first | ~new[owner]
-        found = keep_versions(features, kept)
-        if name == graph.schema.seeds.item:
-            found = blank_nodes(found, node.features, named(node.features, self.history), new[owner[kept]])
-        return replace(found, id_hash=_never_met(features.id_hash, node.id_buckets, new))
+        return drawn(graph, self.owner, self.share)
 
     def _owned(self, graph: TemporalGraph) -> EdgeType:
         item = graph.schema.seeds.item
@@ -115,32 +81,3 @@ class ColdItems:
                 f"{self.owner!r}"
             )
         return found[0]
-
-
-def _never_met(id_hash: Tensor, buckets: int, new: Tensor) -> Tensor:
-    """(nodes,) int64: the ``new`` nodes' hashes stay distinct and fall into a bucket that no other node uses."""
-    if not buckets:
-        return id_hash
-    free = torch.ones(buckets, dtype=torch.bool)
-    free[id_hash[~new] % buckets] = False
-    if new.any() and not free.any():
-        raise StudyError(f"id_buckets: expected a bucket without a node, for new ones; found {buckets}, all taken")
-    bucket = int(free.int().argmax())
-    return torch.where(new, bucket + buckets * (1 + torch.arange(len(new))), id_hash)
-
-
-def _first_impressions(graph: TemporalGraph) -> Tensor:
-    """(n,) int64: the train rows whose items had the fewest impressions since the first window began."""
-    train = graph.seeds.rows("train")
-    known = train[graph.seeds.item[train] >= 0]
-    begun = graph.schema.seeds.windows[0].start
-    met = earlier_events(graph, graph.schema.seeds.item, known, since=begun)
-    return known[met == met.min()] if len(met) else known
-
-
-def _at_first(graph: TemporalGraph, rows: Tensor, numbers: Tensor) -> Tensor:
-    """(numbers,) float32: the median of each number over the rows; NaN where it is mostly missing, or without rows."""
-    if not len(rows):
-        return numbers.new_full(numbers.shape[1:], torch.nan)
-    there = numbers[rows]
-    return torch.where(there.isnan().float().mean(dim=0) > 0.5, torch.nan, there.nanmedian(dim=0).values)

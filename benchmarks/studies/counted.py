@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from benchmarks.studies.errors import StudyError
-from models.collaborative.plan import item_features
+from models.collaborative.plan import item_features, member_features
 from models.counters.columns import feature_columns
 from models.counters.plan import CounterPlan
 
@@ -82,15 +82,16 @@ def counted_of(options: Namespace) -> Counted:
     return Counted(plans_of(load_spec(options.spec)), context)
 
 
-def collaborative_of(options: Namespace) -> tuple[str, ...]:
-    """The collaborative features of a spec that need the item's row; none without a spec."""
+def collaborative_of(options: Namespace, side: Literal["item", "member"]) -> tuple[str, ...]:
+    """The collaborative features of a spec that need the row of that side; none without a spec."""
     if options.spec is None:
         return ()
     from models.spec import load_spec  # pydantic, which a GPU machine need not have
     from models.spec.collaborative_plans import collaborative_plans
 
     plans = collaborative_plans(load_spec(options.spec)).values()
-    return tuple(name for plan in plans for name in item_features(plan))
+    needing = item_features if side == "item" else member_features
+    return tuple(name for plan in plans for name in needing(plan))
 
 
 def plans_of(spec: Any) -> tuple[CounterPlan, ...]:

@@ -36,7 +36,8 @@ def data_size(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> DataSize:
         rows=len(train),
         members=int(train[spec.impressions.member.column].nunique()),
         activities=float(np.quantile(counts, _MOST, method="inverted_cdf")) if len(counts) else 0.0,
-        new_items=_new_items(spec, tables),
+        new_items=_new_keys(spec, tables, spec.impressions.item),
+        new_members=_new_keys(spec, tables, spec.impressions.member),
     )
 
 
@@ -69,9 +70,9 @@ def _seen_keys(spec: Spec, tables: Mapping[str, pd.DataFrame], column: Column) -
     return len(seen), float(rows.median()) if len(rows) else 0.0
 
 
-def _new_items(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> float:
-    """The share of the validate rows whose item has no train row."""
-    train, validate = (_inside(spec, tables, window)[spec.impressions.item.column] for window in ("train", "validate"))
+def _new_keys(spec: Spec, tables: Mapping[str, pd.DataFrame], column: Column) -> float:
+    """The share of the validate rows whose item or member has no train row."""
+    train, validate = (_inside(spec, tables, window)[column.column] for window in ("train", "validate"))
     return float((~validate.isin(train)).mean()) if len(validate) else 0.0
 
 

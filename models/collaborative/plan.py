@@ -63,6 +63,11 @@ def item_features(plan: CollaborativePlan) -> list[str]:
     return [name for name in feature_columns(plan) if name != f"{plan.name}_member_effect"]
 
 
+def member_features(plan: CollaborativePlan) -> list[str]:
+    """Those that need the member's row, and are missing for a new member."""
+    return [name for name in feature_columns(plan) if name != f"{plan.name}_item_effect"]
+
+
 def member_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
     """Columns of the member's view: the snapshot's cut and id, then what the kinds need.
 

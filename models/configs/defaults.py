@@ -21,6 +21,7 @@ _BATCHES = (512, 1024, 2048, 4096)
 _RATE, _RATE_BATCH = 0.003, 1024
 _ACTIVITIES = (10, 20, 30, 40, 50)
 _COLD_SHARE, _COLD_ROWS, _MANY_NEW = 0.15, 10_000, 0.1
+_COLD_MEMBER_SHARE = 0.15
 _TREE_ROWS = 3_100
 """With fewer, a tree of 31 leaves cannot have 100 rows in each, which the search's first trial asks for."""
 _LEAST_BUCKETS, _MOST_BUCKETS = 64, 2**18
@@ -38,6 +39,8 @@ class DataSize:
     """80th percentile of a member's engagements before the train window ends; 0 without any."""
     new_items: float
     """Share of the rows of validate whose item has no train row; 0 without any."""
+    new_members: float = 0.0
+    """Share of the rows of validate whose member has no train row; 0 without any."""
 
 
 class Decision(NamedTuple):
@@ -55,6 +58,7 @@ def decide(size: DataSize, keys: Collection[str], model: ModelConfig, training: 
         "training.batch_size": lambda: batch,
         "training.learning_rate": lambda: _learning_rate(int(batch.value)),
         "training.cold_share": lambda: _cold_share(size),
+        "training.cold_member_share": lambda: _cold_member_share(size),
         "model.activities": lambda: _activities(size, model.long_term),
         "model.trees": lambda: _trees(size),
     }
@@ -66,6 +70,7 @@ DECIDED = (
     "training.batch_size",
     "training.learning_rate",
     "training.cold_share",
+    "training.cold_member_share",
     "model.activities",
     "model.trees",
 )
@@ -105,13 +110,22 @@ def _learning_rate(batch: int) -> Decision:
 
 def _cold_share(size: DataSize) -> Decision:
     """Twins teach what a new item is like where few rows do, and where there are enough of them to calibrate."""
-    if size.rows < _COLD_ROWS:
-        return Decision(0.0, f"{size.rows:,} train rows, fewer than {_COLD_ROWS:,}")
-    many = size.new_items >= _MANY_NEW
-    reason = (
-        f"{size.new_items:.1%} of the validate rows show a new item, {'at least' if many else 'below'} {_MANY_NEW:.0%}"
-    )
-    return Decision(0.0 if many else _COLD_SHARE, reason)
+    many, reason = _many_new(size.rows, size.new_items, "show a new item")
+    return Decision(_COLD_SHARE if many is False else 0.0, reason)
+
+
+def _cold_member_share(size: DataSize) -> Decision:
+    """Twins cost the members that are known, so there are some only where many rows are of new members."""
+    many, reason = _many_new(size.rows, size.new_members, "are of a new member")
+    return Decision(_COLD_MEMBER_SHARE if many else 0.0, reason)
+
+
+def _many_new(rows: int, share: float, what: str) -> tuple[bool | None, str]:
+    """Whether many validate rows are new, None where there are too few train rows for twins; and the reason."""
+    if rows < _COLD_ROWS:
+        return None, f"{rows:,} train rows, fewer than {_COLD_ROWS:,}"
+    many = share >= _MANY_NEW
+    return many, f"{share:.1%} of the validate rows {what}, {'at least' if many else 'below'} {_MANY_NEW:.0%}"
 
 
 def _activities(size: DataSize, long_term: int) -> Decision:

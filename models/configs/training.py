@@ -40,6 +40,10 @@ class TrainingConfig:
     shown, without ID, counters, edges and views of behavior. The model then learns to score new items by their content,
     and validate's twins calibrate them. Only first exposures of an item to a member get one. Drawn when features are
     retrieved: retrieve again after a change. 0 = none."""
+    cold_member_share: Share = 0.0
+    """The same for members: the copy's member is read as one that was never seen, without ID, counters, collaborative
+    rows, activities, edges and views of behavior; half of them without any view, as before a member's first vectors. A
+    copy is cold on one side only. 0 = none."""
     member_lag_days: NonNegative = 1.0
     """Every training row has an earlier time, drawn once, up to this many days back, as of which its member may be read
     instead (``state``). Drawn when features are retrieved: retrieve again after a change."""

@@ -146,7 +146,7 @@ def _check_edge(edge_type: EdgeType, sources: int, targets: int, edge: EdgeTenso
 
 
 def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) -> None:
-    _check_types("seeds", seeds, cold=torch.bool)
+    _check_types("seeds", seeds, cold=torch.bool, cold_member=torch.bool)
     rows, sizes = len(seeds.time), _sizes(schema.seeds.features)
     wide = {
         "numbers": sizes["numbers"],
@@ -159,6 +159,8 @@ def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) ->
         shape = (rows, wide[name]) if name in wide else (rows,)
         _expect("seeds", f"{name} of shape", tuple(tensor.shape), shape)
     _expect("seeds", "keys of length", len(seeds.keys), rows)
+    if seeds.cold_member is not None:
+        _require(bool((seeds.cold | ~seeds.cold_member).all()), "seeds", "cold_member in cold seeds alone")
     limits = {
         "member": (-1, count[schema.seeds.member]),
         "item": (-1, count[schema.seeds.item]),

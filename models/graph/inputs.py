@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
+from models.columns import FROZEN, IMPRESSIONS, TWINS
 from models.features import FROZEN_TIME, VALID_FROM, edge_attributes, impression_features, node_features
 from models.graph.files import check_numbers, check_times
 from models.spec import Feature, Spec
@@ -25,18 +25,20 @@ def check_inputs(spec: Spec, tables: Path, training_set: Path) -> None:
             path = training_set / f"versions_{node}.parquet"
             check_times(path, [VALID_FROM])
             check_numbers(path, _numbers(features))
-    moments = {IMPRESSIONS: [shown.time, shown.settled], FROZEN: [FROZEN_TIME]}
-    if has_twins(training_set):
-        moments |= {COLD: moments[IMPRESSIONS], COLD_FROZEN: moments[FROZEN]}
+    of_rows, of_frozen = [shown.time, shown.settled], [FROZEN_TIME]
+    moments = {IMPRESSIONS: of_rows, FROZEN: of_frozen}
+    for side in twin_sides(training_set):
+        rows, frozen = TWINS[side]
+        moments |= {rows: of_rows, frozen: of_frozen}
     for name, times in moments.items():
         path = training_set / f"{name}.parquet"
         check_times(path, times)
         check_numbers(path, _numbers(impression_features(spec)))
 
 
-def has_twins(training_set: Path) -> bool:
-    """Whether the training set has cold twins."""
-    return (training_set / f"{COLD}.parquet").is_file()
+def twin_sides(training_set: Path) -> list[str]:
+    """The sides, out of item and member, on which the training set has cold twins."""
+    return [side for side, (table, _) in TWINS.items() if (training_set / f"{table}.parquet").is_file()]
 
 
 def _numbers(features: Sequence[Feature]) -> list[str]:

@@ -209,7 +209,7 @@ class Relations:
         )
 
     def frozen_seeds(self, features: Sequence[str], table: str = FROZEN) -> pa.Table:
-        """The training set's frozen rows (or ``COLD_FROZEN``): key, ``frozen_time`` in microseconds, features."""
+        """The training set's frozen rows (or those of ``TWINS``): key, ``frozen_time`` in microseconds, features."""
         key, path = self.spec.impressions.key, self.training_set / f"{table}.parquet"
         column_types(path, [key, FROZEN_TIME, *features])
         columns = "".join(f", {_column(name)} AS {identifier('feature_' + name)}" for name in features)

@@ -1,21 +1,27 @@
 """Seeds from the training set: one per impression of the windows train, validate, gate and test."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 import torch
 from torch import Tensor
 
-from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
+from models.columns import FROZEN, IMPRESSIONS, TWINS
 from models.features import FROZEN_TIME, impression_features
 from models.graph.columns import describe, encode
 from models.graph.errors import GraphInputError
-from models.graph.inputs import has_twins
+from models.graph.inputs import twin_sides
 from models.graph.relations import Relations
 from models.graph.schema import FeatureColumn, WindowSpan
 from models.graph.tensors import Seeds
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
+
+_COLD = "cold"
+"""Column of a seed's place among its twins: 0 = the row itself, else the side that is read as new."""
+_CODES = {"item": 1, "member": 2}
 
 
 def window_spans(spec: Spec) -> tuple[WindowSpan, ...]:
@@ -31,9 +37,10 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
     features = impression_features(spec)
     names = [feature.name for feature in features]
     shown, frozen = _both(relations, names, IMPRESSIONS, FROZEN)
-    if has_twins(relations.training_set):
-        shown, frozen = _with_twins(shown, frozen, *_both(relations, names, COLD, COLD_FROZEN))
-    cold = shown[COLD].to_numpy()
+    sides = twin_sides(relations.training_set)
+    if sides:
+        shown, frozen = _with_twins(shown, frozen, {side: _both(relations, names, *TWINS[side]) for side in sides})
+    cold = torch.from_numpy(np.array(shown[_COLD].to_numpy()))
     described = describe(features, [_columns(shown, names), _columns(frozen, names)])
     now = encode(features, described, _columns(shown, names), len(shown))
     held = encode(features, described, _columns(frozen, names), len(frozen))
@@ -61,14 +68,15 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
         frozen_time=torch.from_numpy(frozen_time),
         frozen_numbers=held.numbers,
         frozen_categories=held.categories,
-        cold=torch.from_numpy(np.array(cold)),
+        cold=cold > 0,
         keys=shown["key"].combine_chunks(),
         windows=WINDOW_ORDER,
+        cold_member=cold == _CODES["member"] if "member" in sides else None,
     ), described
 
 
 def _both(relations: Relations, names: list[str], table: str, frozen_table: str) -> tuple[pa.Table, pa.Table]:
-    """The rows of a table of the training set, with the column ``cold``, and their frozen rows in the same order."""
+    """The rows of a table of the training set, with the column ``_COLD``, and their frozen rows in the same order."""
     shown, frozen = relations.seeds(names, table), relations.frozen_seeds(names, frozen_table)
     keys = shown["key"].combine_chunks()
     if len(keys) != len(keys.unique()):
@@ -79,19 +87,24 @@ def _both(relations: Relations, names: list[str], table: str, frozen_table: str)
             f"{frozen_table}.parquet: expected every row of {table}.parquet; found {place.null_count} missing. "
             "Retrieve features again"
         )
-    return shown.append_column(COLD, pa.array(np.full(len(shown), table == COLD))), frozen.take(place)
+    code = next((_CODES[side] for side, (twins, _) in TWINS.items() if twins == table), 0)
+    return shown.append_column(_COLD, pa.array(np.full(len(shown), code, np.int8))), frozen.take(place)
 
 
-def _with_twins(shown: pa.Table, frozen: pa.Table, twins: pa.Table, held: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The rows of both, sorted by (time, key, cold), and their frozen rows."""
-    if alone := compute.index_in(twins["key"], value_set=shown["key"].combine_chunks()).null_count:
-        raise GraphInputError(
-            f"{COLD}.parquet: expected twins of rows in {IMPRESSIONS}.parquet; found {alone} others. Retrieve features "
-            "again"
-        )
-    rows = pa.concat_tables([shown, twins])
-    order = compute.sort_indices(rows, sort_keys=[(name, "ascending") for name in ("time", "key", COLD)])
-    return rows.take(order), pa.concat_tables([frozen, held]).take(order)
+def _with_twins(
+    shown: pa.Table, frozen: pa.Table, twins: Mapping[str, tuple[pa.Table, pa.Table]]
+) -> tuple[pa.Table, pa.Table]:
+    """The rows and their twins of either side, sorted by (time, key, ``_COLD``), and their frozen rows."""
+    keys = shown["key"].combine_chunks()
+    for side, (copies, _) in twins.items():
+        if alone := compute.index_in(copies["key"], value_set=keys).null_count:
+            raise GraphInputError(
+                f"{TWINS[side][0]}.parquet: expected twins of rows in {IMPRESSIONS}.parquet; found {alone} others. "
+                "Retrieve features again"
+            )
+    rows = pa.concat_tables([shown, *(copies for copies, _ in twins.values())])
+    order = compute.sort_indices(rows, sort_keys=[(name, "ascending") for name in ("time", "key", _COLD)])
+    return rows.take(order), pa.concat_tables([frozen, *(held for _, held in twins.values())]).take(order)
 
 
 def _check_moments(spec: Spec, time: np.ndarray, settled: np.ndarray, window: np.ndarray) -> None:

@@ -4,7 +4,7 @@ The manifest holds the schema, counts and the SHA-256 of every file. Loaded tens
 """
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -225,11 +225,12 @@ def _schema(folder: Path, manifest: dict[str, Any]) -> GraphSchema:
 
 
 def _read_group(kind: type[Group], path: Path, others: dict[str, Any]) -> Group:
-    names = {column.name for column in fields(kind)} - set(others)  # type: ignore[arg-type]
+    columns = {column.name: column.default for column in fields(kind) if column.name not in others}  # type: ignore[arg-type]
+    names = {name for name, default in columns.items() if default is MISSING}
     try:
         with safe_open(path, framework="pt") as file:  # maps the file without copying
             found = set(file.keys())
-            if found != names:
+            if not names <= found <= columns.keys():
                 raise GraphFormatError(f"{path}: expected tensors {sorted(names)}; found {sorted(found)}. {_AGAIN}")
             return kind(**{name: file.get_tensor(name) for name in file.keys()}, **others)  # noqa: SIM118
     except (SafetensorError, FileNotFoundError) as error:

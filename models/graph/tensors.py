@@ -138,11 +138,24 @@ class Seeds:
     frozen_categories: Tensor
     """Like ``categories``, with features keyed by the member as of ``frozen_time``."""
     cold: Tensor
-    """(n,) bool: a cold twin, a copy of the seed with the same key whose item is read as one that was never shown."""
+    """(n,) bool: a cold twin, a copy of the seed with the same key whose item is read as one that was never shown, or
+    whose member as one that was never seen."""
     keys: pa.Array
     """(n,): the impressions' keys."""
     windows: tuple[str, ...]
     """Names of the windows, in the order of the schema."""
+    cold_member: Tensor | None = None
+    """(n,) bool: the cold twins whose MEMBER is read as new; None where no seed is one."""
+
+    @property
+    def cold_item(self) -> Tensor:
+        """(n,) bool: the cold twins whose item is read as new."""
+        return self.cold if self.cold_member is None else self.cold & ~self.cold_member
+
+    def acting(self, rows: Tensor) -> Tensor:
+        """(n,) int64: the members whose past the seeds ``rows`` (n,) read; -1 where unknown, or read as new."""
+        member = self.member[rows]
+        return member if self.cold_member is None else member.masked_fill(self.cold_member[rows], -1)
 
     def __len__(self) -> int:
         return len(self.time)

@@ -23,7 +23,7 @@ class EncodedNodes:
     """One node type's inputs, one row per node state.
 
     The states are: every version in order, then every node before its first version, then the unknown node. Where seeds
-    have cold twins, the item's states follow once more, as those of cold items.
+    have cold twins, the states of the side that is read as new follow once more, as those of cold nodes.
     """
 
     numbers: Tensor
@@ -91,7 +91,7 @@ class EncodedGraph:
         """The row, among the states of all types, of each node's state strictly before ``time``.
 
         ``index`` int64 of any shape, -1 = the unknown node; ``time`` int64, broadcastable to it; ``cold`` bool of
-        ``index``'s shape: items that are read as cold, where seeds have cold twins. Returns int64 of that shape.
+        ``index``'s shape: nodes that are read as cold, where seeds have cold twins. Returns int64 of that shape.
         """
         rows, encoded = self.graph.nodes[node], self.nodes[node]
         if encoded.one_version:  # version i belongs to node i: no search needed
@@ -119,9 +119,9 @@ def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) 
     """
     check_schema(schema, graph.schema)
     nodes, first = {}, 0
-    twins = bool(graph.seeds.cold.any())
+    twins = {graph.schema.seeds.item: graph.seeds.cold_item, graph.schema.seeds.member: graph.seeds.cold_member}
     for node in schema.nodes:
-        cold = twins and node.name == graph.schema.seeds.item
+        cold = (new := twins.get(node.name)) is not None and bool(new.any())
         nodes[node.name] = _encode_nodes(encoding, graph, node.name, first, cold)
         first += len(nodes[node.name])
     seeds, columns = graph.seeds, graph.schema.seeds.features

@@ -71,7 +71,7 @@ class View(TypedView, CheckedView):
     behavior: bool = Field(
         default=False,
         description="Its values come from what happened to the node (watches, likes), not from its content. Where "
-        "an item is read as cold (`training.cold_share`), they are missing.",
+        "an item or a member is read as cold (`training.cold_share`, `training.cold_member_share`), they are missing.",
     )
 
 

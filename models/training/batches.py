@@ -69,8 +69,9 @@ class Batches:
         sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema.
         """
         self.encoded, self.activities = encoded, activities
-        self.twins = encoded.nodes[encoded.graph.schema.seeds.item].cold
-        """Whether seeds may be cold twins, whose items are read as cold."""
+        schema = encoded.graph.schema.seeds
+        self.cold_items, self.cold_members = encoded.nodes[schema.item].cold, encoded.nodes[schema.member].cold
+        """Whether seeds may be cold twins, whose items or members are read as cold."""
         self.sampler = Sampler(encoded.graph, hops=hops, largest_fan_out=largest_fan_out, seed=seed)
 
     def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
@@ -89,15 +90,17 @@ class Batches:
         member_time = torch.where(member_states == FRESH, seeds.time[first], seeds.frozen_time[first]) - lag
         frozen = _spread(member_states == FROZEN, of).unsqueeze(1)
         schema, member = graph.schema.seeds, seeds.member[first]
-        activities = last_activities(self.sampler, member, member_time, self.activities)
+        new_item = seeds.cold_item[rows] if self.cold_items else None
+        new_member = seeds.cold_member[first] if self.cold_members and seeds.cold_member is not None else None
+        activities = last_activities(self.sampler, seeds.acting(first), member_time, self.activities)
         aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
         encoded = self.encoded
         numbers = torch.where(frozen, encoded.frozen_numbers[rows], encoded.impression_numbers[rows])
         categories = torch.where(frozen, encoded.frozen_categories[rows], encoded.impression_categories[rows])
         hour, weekday = local_clock(time, schema.timezone_offset)
         return Batch(
-            member=self.sampler.tree(schema.member, member, member_time, draw),
-            item=self.sampler.tree(schema.item, item, time - lag, draw, seeds.cold[rows] if self.twins else None),
+            member=self.sampler.tree(schema.member, member, member_time, draw, new_member),
+            item=self.sampler.tree(schema.item, item, time - lag, draw, new_item),
             activities=activities,
             member_time=member_time,
             slice=of,

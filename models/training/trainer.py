@@ -50,7 +50,7 @@ class Trainer:
         self.ranker.train()
         config, processes, device = self.config, ranks(), rows.device
         seed, seeds = epoch_seed(config.seed, epoch), encoded.graph.seeds
-        slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
+        slices = cut(rows, seeds.acting(rows), seeds.time[rows], config.slice, config.slice_hours)
         batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops)
         started, total, done = perf_counter(), 0.0, 0
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:

@@ -88,8 +88,8 @@ def test_the_share_is_drawn_by_key_and_no_share_draws_none(made: tuple[World, Pa
     counts = []
     for share in (0.0, 0.3, 0.6):
         spec = world.spec.model_copy(update={"training": type(training)(cold_share=share)})
-        chosen = drawn(spec, world.tables, rows).to_pylist()
-        assert chosen == drawn(spec, world.tables, rows.slice(0)).to_pylist()
+        chosen = drawn(spec, world.tables, rows, "item").to_pylist()
+        assert chosen == drawn(spec, world.tables, rows.slice(0), "item").to_pylist()
         counts.append({key for key, one in zip(rows["impression_id"].to_pylist(), chosen, strict=True) if one})
     assert not counts[0]
     assert counts[1] < counts[2]

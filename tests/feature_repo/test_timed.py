@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.retrieve import features_of, retrieve
-from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
+from models.columns import FROZEN, IMPRESSIONS, TWINS
 from models.graph.build import build_graph
 from models.graph.store import TemporalGraph
 from models.time_features import UNKNOWN, derive_time_features
 from tests.feature_repo import tiny
 from tests.feature_repo.timed import CANDIDATE, TIMED, nodes, open_timed, timed_spec
 
+COLD, COLD_FROZEN = TWINS["item"]
 TABLES = (IMPRESSIONS, FROZEN, COLD, COLD_FROZEN)
 
 

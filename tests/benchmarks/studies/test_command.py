@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.studies import ablation, baselines, cold_start, cross_domain, tasks
 from benchmarks.studies.changes import WithoutTwins
+from benchmarks.studies.cold_members import ColdMembers
 from benchmarks.studies.definition import Study
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.plain_trees import PLAIN
@@ -32,13 +33,17 @@ ASKED = {
     "counters": "[]",
     "context": None,
     "history": "length",
+    **{"members": 0.3, "member_history": "seniority", "unknown": False},
     "without": ["rates=rate$"],
     "alone": "{}",
     "spec": None,
 }
 OPTIONS = {
     "ablation": ["--without", "rates=rate$"],
-    "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"],
+    "cold_start": [
+        *("--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"),
+        *("--members", "0.3", "--member-history", "seniority"),
+    ],
     "freshness": ["--ages", "0", "3600"],
 }
 
@@ -207,4 +212,15 @@ def test_cold_twins_have_a_row_where_the_graph_has_them(tmp_path: Path) -> None:
     without = cold_start.rows(graph, Namespace(**ASKED), where)
     twins = replace(graph, seeds=replace(graph.seeds, cold=torch.arange(len(graph.seeds)) % 3 == 1))
     names = {row.name for row in cold_start.rows(twins, Namespace(**ASKED), where)} - {row.name for row in without}
-    assert names == {"without cold twins", f"without cold twins{cold_start.HELD_OUT}"}
+    held = ("", cold_start.HELD_OUT, cold_start.MEMBERS)
+    assert names == {f"without cold twins{of}" for of in held}
+    twins = replace(twins, seeds=replace(twins.seeds, cold_member=twins.seeds.cold & (twins.seeds.window > 1)))
+    of_members = {row.name for row in cold_start.rows(twins, Namespace(**ASKED), where)} - {row.name for row in without}
+    assert of_members - names == {f"without cold twins of members{of}" for of in ("", cold_start.MEMBERS)}
+    unknown = Namespace(**{**ASKED, "owner": None, "unknown": True})
+    changes = {row.name: row.change for row in cold_start.rows(twins, unknown, where)}
+    kept = {name: change.twins for name, change in changes.items() if isinstance(change, ColdMembers)}
+    assert kept[f"full model{cold_start.MEMBERS}"] == "all"
+    assert kept[f"without cold twins{cold_start.MEMBERS}"] == "none"
+    assert kept[f"without cold twins of members{cold_start.MEMBERS}"] == "items"
+    assert not any(change.known for change in changes.values() if isinstance(change, ColdMembers))

@@ -29,6 +29,10 @@ def test_counts_are_those_of_the_train_window() -> None:
     assert found.new_items == 0.0
     none = pd.concat([shown.assign(post_id="p9")[lambda rows: rows["time"] >= end], train])
     assert data_size(SPEC, {**tables, "impressions": none}).new_items == 1.0
+    assert found.new_members == 0.0
+    late = pd.concat([shown.assign(member=77)[lambda rows: rows["time"] >= end], train])
+    assert data_size(SPEC, {**tables, "impressions": late}).new_members == 1.0
+    assert data_size(SPEC, {**tables, "impressions": train}).new_members == 0.0
     late = tables["likes"].assign(time=end + timedelta(hours=1))
     assert data_size(SPEC, {**tables, "likes": late}).activities == 0.0
     more = pd.concat([tables["likes"], *[tables["likes"].assign(time=start)[:1]] * 8])

@@ -57,6 +57,15 @@ def test_twins_teach_new_items_where_few_rows_do(rows: int, new_items: float, sh
     assert _values(DataSize(rows, 1, 0.0, new_items))["cold_share"] == share
 
 
+@pytest.mark.parametrize(
+    ("rows", "new_members", "share"), [(0, 1.0, 0.0), (9_999, 1.0, 0.0), (10_000, 0.0999, 0.0), (10_000, 0.1, 0.15)]
+)
+def test_twins_of_members_teach_new_members_where_many_rows_are_theirs(
+    rows: int, new_members: float, share: float
+) -> None:
+    assert _values(DataSize(rows, 1, 0.0, 0.0, new_members))["cold_member_share"] == share
+
+
 def test_every_value_is_within_its_bounds() -> None:
     bounds = {**bounds_of(ModelConfig), **bounds_of(TrainingConfig)}
     for size in (EMPTY, DataSize(10**10, 10**9, 1e6, 0.0)):

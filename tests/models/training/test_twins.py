@@ -8,10 +8,7 @@ import torch
 
 from models import metrics
 from models.calibration import Platt
-from models.graph.csr import csr_offsets
 from models.graph.schema import BEHAVIOR, REVERSE
-from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors
 from models.nn.encoded import WITHOUT_ID, encode_graph
 from models.nn.encoding import Encoding
 from models.training.artifact import load_model
@@ -24,30 +21,7 @@ from models.training.train import train
 from tests.models.nn.batches import ready
 from tests.models.training.small import MODEL, TRAINING, small_graph
 from tests.models.training.twins import with_twins
-
-
-def _unseen(graph: TemporalGraph, item: int) -> TemporalGraph:
-    """The graph in which nothing has happened to the item: no edges and no features of behavior; no seed is a twin."""
-    edges = {}
-    for edge in graph.schema.edges:
-        tensors = graph.edges[edge.name]
-        source = torch.repeat_interleave(tensors.offsets.diff())
-        gone = torch.zeros_like(source, dtype=torch.bool)
-        if edge.kind in BEHAVIOR and edge.source == "item":
-            gone = source == item
-        elif edge.kind in BEHAVIOR and edge.target == "item":
-            gone = tensors.target == item
-        kept = {name: getattr(tensors, name)[~gone] for name in ("target", "time", "numbers", "categories")}
-        weight = tensors.weight[~gone] if len(tensors.weight) else tensors.weight
-        offsets = csr_offsets(source[~gone].numpy(), len(tensors.offsets) - 1)
-        edges[edge.name] = EdgeTensors(offsets=offsets, weight=weight, **kept)
-    rows = graph.nodes["item"]
-    here = (torch.repeat_interleave(rows.version_offsets.diff()) == item).unsqueeze(1)
-    numbers, categories = rows.numbers.clone(), rows.categories.clone()
-    numbers[:, :1] = numbers[:, :1].masked_fill(here, torch.nan)
-    rows = replace(rows, numbers=numbers, categories=categories.masked_fill(here, 0))
-    seeds = replace(graph.seeds, cold=torch.zeros_like(graph.seeds.cold))
-    return replace(graph, edges=edges, nodes={**graph.nodes, "item": rows}, seeds=seeds)
+from tests.models.training.unseen import unseen
 
 
 def test_a_twins_tokens_are_those_of_an_item_of_the_same_content_that_was_never_shown() -> None:
@@ -60,12 +34,12 @@ def test_a_twins_tokens_are_those_of_an_item_of_the_same_content_that_was_never_
     twins = torch.nonzero(seeds.cold & (seeds.item >= 0)).flatten()[:8]
     for row in twins.tolist():
         item = int(seeds.item[row])
-        unseen = encode_graph(world.ranker.encoding, graph.schema, _unseen(graph, item))
-        hashes = unseen.nodes["item"].id_hash
+        other = encode_graph(world.ranker.encoding, graph.schema, unseen(graph, "item", item))
+        hashes = other.nodes["item"].id_hash
         hashes[hashes == graph.nodes["item"].id_hash[item]] = WITHOUT_ID  # training never gave its bucket a vector
         found, expected = (
             world.ranker.item_tokens(one, Batches(one, 5).make(one_each(torch.tensor([row]))).item)
-            for one in (encoded, unseen)
+            for one in (encoded, other)
         )
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
