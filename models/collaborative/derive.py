@@ -15,6 +15,7 @@ from models.collaborative.plan import (
     ITEM_ITEM,
     LOW_RANK,
     POSITIVE,
+    USER_USER,
     CollaborativePlan,
 )
 from models.counters.ragged import Ragged
@@ -58,12 +59,10 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
             mean, weight = _neighbor_mean(plan, kind, members, items, inner)
             found[f"{name}_{kind}"] = _spread(mean, both, len(pairs.member))
             found[f"{name}_{kind}_weight"] = _spread(weight, both, len(pairs.member))
-    if LOW_RANK in plan.kinds:
-        left = _lists(members, f"{name}_member_factors").take(inner.member)
-        right = _lists(items, f"{name}_item_factors").take(inner.item)
-        owner = np.repeat(np.arange(len(both)), left.lengths)
-        product = np.bincount(owner, left.values.astype(np.float64) * right.values, minlength=len(both))
-        found[f"{name}_low_rank"] = _spread(product, both, len(pairs.member))
+    for kind, column in ((LOW_RANK, "factors"), (USER_USER, "exposure_factors")):
+        if kind in plan.kinds:
+            product = _product(plan, column, members, items, inner)
+            found[f"{name}_{kind}"] = _spread(product, both, len(pairs.member))
     if EASE in plan.kinds:
         owner, place, weights = _seen_neighbors(plan, EASE, members, items, inner)
         total = np.bincount(owner, weights * _lists(members, f"{name}_positive").values[place], minlength=len(both))
@@ -105,6 +104,14 @@ def _neighbor_mean(
     residuals = _lists(members, f"{plan.name}_residual").values[place]
     weighted = np.bincount(owner, weights * residuals, minlength=count)
     return np.divide(weighted, total, out=np.zeros(count), where=total > 0), total
+
+
+def _product(plan: CollaborativePlan, column: str, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
+    """The product of both sides' vectors of a name: (P,) float64."""
+    left = _lists(members, f"{plan.name}_member_{column}").take(pairs.member)
+    right = _lists(items, f"{plan.name}_item_{column}").take(pairs.item)
+    owner = np.repeat(np.arange(len(left)), left.lengths)
+    return np.bincount(owner, left.values.astype(np.float64) * right.values, minlength=len(left))
 
 
 def _seen_neighbors(

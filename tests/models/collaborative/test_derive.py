@@ -11,7 +11,7 @@ from models.collaborative.derive import Pairs, derive, mixed
 from models.collaborative.plan import CollaborativePlan, feature_columns, item_columns, member_columns
 from models.counters.ragged import Ragged
 
-KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
+KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease", "user_user")
 PLAN = CollaborativePlan("w", "member", "item", KINDS, 4, 6, 3, 0)
 CUT, SNAPSHOT = 7, -(2**63) + 1
 
@@ -58,8 +58,10 @@ def by_hand(members: dict[str, Any], items: dict[str, Any], m: int, i: int) -> d
         else:
             found[f"w_{kind}"] = (weighted / total if total else 0.0) if known else np.nan
             found[f"w_{kind}_weight"] = total if known else np.nan
-    product = np.dot(members["w_member_factors"][m].astype(float), items["w_item_factors"][i].astype(float))
-    return {**found, "w_low_rank": product if known else np.nan}
+    for kind, column in (("low_rank", "factors"), ("user_user", "exposure_factors")):
+        product = np.dot(members[f"w_member_{column}"][m].astype(float), items[f"w_item_{column}"][i].astype(float))
+        found[f"w_{kind}"] = product if known else np.nan
+    return found
 
 
 @given(st.integers(0, 1000))
