@@ -1,8 +1,8 @@
 """``python -m benchmarks.studies.collaborative --spec FILE --data FOLDER``: the worth of collaborative features.
 
-Trees on the columns of a product, without its collaborative ones, as configured, without each kind, and with two more:
-EASE, and user-user, which the study makes itself. The command ingests, retrieves, fits, and writes page, figures and
-picture. Only the validation days are scored (windows validate and gate).
+Trees on the columns of a product: without its collaborative ones, as configured, without each kind,
+and with more: EASE, user-user, and exact user-user, which the study makes itself. The command ingests, retrieves, fits, and writes page,
+figures and picture. Only the validation days are scored (windows validate and gate).
 """
 
 import argparse
@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.studies.build import prepare, with_options
 from benchmarks.studies.changes import validated_longer
-from benchmarks.studies.collaborative.columns import columns_of, with_user_user
-from benchmarks.studies.collaborative.rows import ALSO, CONFIGURED, USER_USER, rows, with_kinds
+from benchmarks.studies.collaborative.columns import columns_of, with_exact
+from benchmarks.studies.collaborative.rows import ALSO, CONFIGURED, EXACT, rows, with_kinds
 from benchmarks.studies.collaborative.trees import fit_line
 from benchmarks.studies.definition import Study
 from benchmarks.studies.errors import StudyError
@@ -36,9 +36,9 @@ from models.training.errors import TrainingError
 _ABOUT = (
     "Trees on the product's columns, one set of parameters, fitted on train as of the impression, stopped early and "
     "scored on validate and gate. Without: no collaborative column. As configured: the spec's kinds. Then one kind "
-    "left out, and one more added: ease, and user_user (residuals of members whose exposures have a cosine of at least "
-    "0.03 with the member's, weighted by it, and the sum of weights), which the study makes and the product does not "
-    "have. The rounds are chosen on the rows that are scored, for every line alike: compare lines, not with test."
+    "left out, and one more added: ease, user_user, and exact_user_user (the mean residual of members whose exposures "
+    "have a cosine of at least 0.03 with the member's, weighted by it, and the sum of weights), which is not served. "
+    "The rounds are chosen on the rows that are scored, for every line alike: compare lines, not with test."
 )
 STUDY = Study(
     name="collaborative",
@@ -67,14 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(spec: Spec, options: Namespace, folder: Path) -> None:
     """Make the columns in ``folder``, fit every row, write and print."""
     also = list(dict.fromkeys(options.also))
+    chosen = [row for row in rows(spec, also) if not options.rows or row.name in options.rows]
+    if wrong := sorted(set(options.rows or []) - {row.name for row in chosen}):
+        expected = ", ".join(row.name for row in rows(spec, also))
+        raise StudyError(f"--rows: expected some of {expected}; found {', '.join(wrong)}")
     resolved, _ = prepare(with_kinds(spec, also), options.data, folder, folder / "graph")
     graph = validated_longer(TemporalGraph.load(folder / "graph"))
     truth = Truth.of(graph, "validate")
     columns = columns_of(graph, replace(resolved.model, counters=True))
-    if USER_USER in also:
-        columns = with_user_user(columns, graph, resolved, folder / "tables")
+    if EXACT in also:
+        columns = with_exact(columns, graph, resolved, folder / "tables")
     commit, lines = options.commit or commit_of(ROOT), {}
-    for row in rows(spec, also):
+    for row in chosen:
         lines[row.name] = fit_line(row, columns, options.seeds, commit)
         print(f"{row.name}: {sum(note['seconds'] for note in lines[row.name].notes):.0f} s", flush=True)
     evaluation = Evaluation(truth, lines, options.draws)
@@ -94,6 +98,7 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument(
         "--also", nargs="*", choices=ALSO, default=list(ALSO), help="kinds to add, one by one (default: all of them)"
     )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row per seed")
     parser.add_argument("--draws", type=int, default=1000, help="draws of members behind the intervals")
     parser.add_argument("--commit", help="commit recorded in the files; default: git's current one")

@@ -1,4 +1,4 @@
-"""The trees' columns of a study's impressions: all that the graph has, and user-user beside them."""
+"""The trees' columns of a study's impressions: all that the graph has, and exact user-user beside them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from benchmarks.studies.collaborative.user_user import user_user
+from benchmarks.studies.collaborative.exact import exact_user_user
 from models.configs.model import ModelConfig
 from models.graph.store import TemporalGraph
 from models.nn.encoding import Encoding
@@ -61,12 +61,12 @@ def rows_of(graph: TemporalGraph) -> tuple[Tensor, Tensor]:
     return labelled(graph, ("train",)), graph.seeds.rows("validate")
 
 
-def with_user_user(columns: Columns, graph: TemporalGraph, spec: Spec, tables: Path) -> Columns:
-    """The columns, and two of user-user for every block. ``tables``: the folder of the canonical tables."""
+def with_exact(columns: Columns, graph: TemporalGraph, spec: Spec, tables: Path) -> Columns:
+    """The columns, and two of exact user-user for every block. ``tables``: the folder of the canonical tables."""
     names, learn, score = columns.names, [columns.learn], {state: [columns.score[state]] for state in STATES}
     rows, scored = rows_of(graph)
     for block in collaborative_plans(spec):
-        names += user_user_names(block)
+        names += exact_names(block)
         learn.append(_of(graph, spec, block, tables, rows, graph.seeds.time))
         for state, times in zip(STATES, (graph.seeds.time, graph.seeds.frozen_time), strict=True):
             score[state].append(_of(graph, spec, block, tables, scored, times))
@@ -80,16 +80,16 @@ def with_user_user(columns: Columns, graph: TemporalGraph, spec: Spec, tables: P
     )
 
 
-def user_user_names(block: str) -> tuple[str, str]:
+def exact_names(block: str) -> tuple[str, str]:
     """The names of a block's two columns."""
-    return f"{block}_user_user", f"{block}_user_user_weight"
+    return f"{block}_exact_user_user", f"{block}_exact_user_user_weight"
 
 
 def _of(graph: TemporalGraph, spec: Spec, block: str, tables: Path, rows: Tensor, times: Tensor) -> np.ndarray:
     seeds, schema = graph.seeds, graph.schema.seeds
     members = _keys(graph.keys(schema.member), seeds.member[rows])
     items = _keys(graph.keys(schema.item), seeds.item[rows])
-    return user_user(spec, block, tables, members, items, times[rows].numpy())
+    return exact_user_user(spec, block, tables, members, items, times[rows].numpy())
 
 
 def _keys(keys: pa.Array, places: Tensor) -> pa.Array:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.studies.collaborative.columns import user_user_names
-from models.collaborative.plan import EASE, CollaborativePlan, feature_columns
+from benchmarks.studies.collaborative.columns import exact_names
+from models.collaborative.plan import EASE, USER_USER, CollaborativePlan, feature_columns
 from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 
 CONFIGURED, WITHOUT = "as configured", "without"
-USER_USER = "user_user"
-ALSO = (EASE, USER_USER)
-"""Kinds that the study adds one by one; user_user is the study's own."""
+EXACT = "exact_user_user"
+ALSO = (EASE, USER_USER, EXACT)
+"""Kinds that the study adds one by one; the last is the study's own."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Row:
 def with_kinds(spec: Spec, also: Sequence[str]) -> Spec:
     """The spec whose blocks have these kinds too; those of the study's own are left out."""
     blocks = {
-        name: block.model_copy(update={"kinds": list(dict.fromkeys([*block.kinds, *set(also) - {USER_USER}]))})
+        name: block.model_copy(update={"kinds": list(dict.fromkeys([*block.kinds, *set(also) - {EXACT}]))})
         for name, block in spec.collaborative.items()
     }
     return spec.model_copy(update={"collaborative": blocks})
@@ -47,7 +47,6 @@ def rows(spec: Spec, also: Sequence[str]) -> list[Row]:
 def _columns(plans: Sequence[CollaborativePlan], kind: str) -> frozenset[str]:
     """The columns of a kind, over blocks."""
     names = (
-        user_user_names(plan.name) if kind == USER_USER else feature_columns(replace(plan, kinds=(kind,)))
-        for plan in plans
+        exact_names(plan.name) if kind == EXACT else feature_columns(replace(plan, kinds=(kind,))) for plan in plans
     )
     return frozenset(name for some in names for name in some)

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.studies.collaborative.columns import STATES, Columns
+from benchmarks.studies.collaborative.columns import STATES, Columns, Values
 from benchmarks.studies.collaborative.rows import Row
 from benchmarks.studies.evaluation import Line
 from models.boosting.search import TaskRows, search
@@ -27,9 +27,7 @@ def fit_line(row: Row, columns: Columns, seeds: list[int], commit: str) -> Line:
     return Line(row.name, scores, notes)
 
 
-def _task(
-    learn: np.ndarray, score: dict[str, np.ndarray], columns: Columns, place: int, categories: list[int], seed: int
-) -> dict[str, np.ndarray]:
+def _task(learn: np.ndarray, score: Values, columns: Columns, place: int, categories: list[int], seed: int) -> Values:
     """Probabilities of one task, (validation rows,) float64 by state."""
     held_out = TaskRows.of(score["as_of"], columns.stop[:, place], categories)
     every = np.concatenate([score[state] for state in STATES])

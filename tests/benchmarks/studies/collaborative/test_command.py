@@ -24,16 +24,24 @@ def test_the_page_has_a_line_for_every_kind(tmp_path: Path, capsys: pytest.Captu
     spec = tmp_path / "product.yaml"
     spec.write_text(SPEC.read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
     assert main(["--spec", str(spec), "--out", str(tmp_path / "out"), *OPTIONS]) == 0
-    lines = ["without", "as configured", "without base", "without item_item", "+ ease", "+ user_user"]
+    lines = [
+        "without",
+        "as configured",
+        "without base",
+        "without item_item",
+        "+ ease",
+        "+ user_user",
+        "+ exact_user_user",
+    ]
     figures = json.loads((tmp_path / "out" / "collaborative.json").read_text())
     assert sorted(figures) == sorted(lines)
     auc = {line: figures[line]["click"]["auc"]["value"] for line in lines}
     assert min(auc.values()) > 0.55
     assert len(set(auc.values())) == len(lines)  # each has columns of its own
     page = (tmp_path / "out" / "collaborative.md").read_text()
-    assert "--spec configs/product.yaml --option size=tiny --also ease user_user --seeds 1" in page
+    assert "--spec configs/product.yaml --option size=tiny --also ease user_user exact_user_user --seeds 1" in page
     assert str(tmp_path) not in page
-    assert "| + user_user | 0." in capsys.readouterr().out
+    assert "| + exact_user_user | 0." in capsys.readouterr().out
 
 
 def test_a_spec_without_a_block_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,22 +50,29 @@ def test_a_spec_without_a_block_is_one_sentence(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "out").exists()
 
 
+def test_an_unknown_row_is_refused_before_any_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "product.yaml"
+    spec.write_text(SPEC.read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
+    assert main(["--spec", str(spec), "--data", "nowhere", "--rows", "with", *OPTIONS]) == 1
+    assert "--rows: expected some of without, as configured, without base, " in capsys.readouterr().err
+
+
 def test_what_each_row_leaves_out() -> None:
     spec = spec_of(block(kinds=["base", "ease"]))
-    found = {row.name: row.left_out for row in rows(spec, ["ease", "user_user"])}
-    more = {"watched_user_user", "watched_user_user_weight"}
+    found = {row.name: row.left_out for row in rows(spec, ["ease", "exact_user_user"])}
+    more = {"watched_exact_user_user", "watched_exact_user_user_weight"}
     base = {"watched_base", "watched_member_effect", "watched_item_effect"}
     assert found == {
         "without": more | base | {"watched_ease"},
         "as configured": more,
         "without base": more | base,
         "without ease": more | {"watched_ease"},
-        "+ user_user": set(),
+        "+ exact_user_user": set(),
     }
     assert [row.name for row in rows(spec_of(block(kinds=["base"])), [])] == ["without", "as configured"]
 
 
 def test_kinds_are_added_once() -> None:
-    spec = with_kinds(spec_of(block(kinds=["ease", "base"])), ["ease", "user_user"])
+    spec = with_kinds(spec_of(block(kinds=["ease", "base"])), ["ease", "exact_user_user"])
     assert spec.collaborative["watched"].kinds == ["ease", "base"]
     assert with_kinds(spec_of(block(kinds=["base"])), ["ease"]).collaborative["watched"].kinds == ["base", "ease"]

@@ -1,4 +1,4 @@
-"""User-user columns: what similar members did with an item. Computed for a study; the product does not have them.
+"""Exact user-user columns: what ``user_user`` serves by factors, from the cosines of every two members.
 
 Similar are members by the cosine of the items they saw, at least 0.03. A column is the mean of their residuals (outcome
 minus two-way base) at the item, weighted by it; the other is the sum of the weights.
@@ -24,7 +24,9 @@ _ENTRIES = 8_000_000
 """Cosines, or weights of members at items, in memory at once."""
 
 
-def user_user(spec: Spec, name: str, tables: Path, members: pa.Array, items: pa.Array, times: np.ndarray) -> np.ndarray:
+def exact_user_user(
+    spec: Spec, name: str, tables: Path, members: pa.Array, items: pa.Array, times: np.ndarray
+) -> np.ndarray:
     """(n, 2) float32: both columns of a block, as of the snapshot that is visible at each time (n,), microseconds.
 
     NaN where the member or the item has no event before its cut. ``tables``: the folder of the canonical tables.

@@ -1,4 +1,4 @@
-"""User-user columns against the definition, row by row, and their chunks."""
+"""Exact user-user columns against the definition, row by row, and their chunks."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.studies.collaborative import user_user as module
-from benchmarks.studies.collaborative.user_user import user_user
+from benchmarks.studies.collaborative import exact
+from benchmarks.studies.collaborative.exact import exact_user_user
 from feature_repo.collaborative.base import fit_base, member_effects, residuals
 from feature_repo.collaborative.events import Events, Pairs
 from models.collaborative.schedule import visible_cuts
@@ -50,10 +50,10 @@ def by_hand(pairs: Pairs, member: int, item: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("entries", [1, 8_000_000])
 def test_each_row_is_the_definition(world: tuple[Spec, Path], entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ENTRIES", entries)
+    monkeypatch.setattr(exact, "_ENTRIES", entries)
     spec, tables = world
     members, items, times = asked()
-    found = user_user(spec, "watched", tables, members, items, times)
+    found = exact_user_user(spec, "watched", tables, members, items, times)
     cuts = visible_cuts(spec.zone, collaborative_plans(spec)["watched"].delay, times)
     assert len(set(cuts.tolist())) == 3
     with duckdb.connect() as connection:
@@ -72,4 +72,4 @@ def test_each_row_is_the_definition(world: tuple[Spec, Path], entries: int, monk
 
 def test_no_rows(world: tuple[Spec, Path]) -> None:
     nothing = pa.array([], pa.int64()), pa.array([], pa.string()), np.zeros(0, np.int64)
-    assert user_user(world[0], "watched", world[1], *nothing).shape == (0, 2)
+    assert exact_user_user(world[0], "watched", world[1], *nothing).shape == (0, 2)
