@@ -1,8 +1,8 @@
 """``python -m benchmarks.studies.collaborative --spec FILE --data FOLDER``: the worth of collaborative features.
 
 Trees on the columns of a product: without its collaborative ones, as configured, without each kind,
-and with more: EASE, user-user, and exact user-user, which the study makes itself. The command ingests, retrieves, fits, and writes page,
-figures and picture. Only the validation days are scored (windows validate and gate).
+and with more: EASE, user-user, and exact user-user, which the study makes itself. The command ingests, retrieves, fits,
+and writes page, figures and picture. Only the validation days are scored (windows validate and gate).
 """
 
 import argparse
