@@ -17,6 +17,7 @@ from models.collaborative.plan import (
     POSITIVE,
     USER_USER,
     CollaborativePlan,
+    feature_columns,
 )
 from models.counters.ragged import Ragged
 
@@ -67,7 +68,7 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
         owner, place, weights = _seen_neighbors(plan, EASE, members, items, inner)
         total = np.bincount(owner, weights * _lists(members, f"{name}_positive").values[place], minlength=len(both))
         found[f"{name}_ease"] = _spread(total, both, len(pairs.member))
-    return {column: values.astype(np.float32) for column, values in found.items()}
+    return {column: found[column].astype(np.float32) for column in feature_columns(plan)}
 
 
 def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
