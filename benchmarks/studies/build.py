@@ -5,6 +5,7 @@ Ingest, apply, retrieve and build, without a run's services. ``--option tab=2`` 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,13 +29,28 @@ _STORE = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.y
 def build(spec: Spec, data: Path | None, out: Path) -> dict[str, Any]:
     """Build the graph of the product's data into ``out``; return its manifest. Raises SourceError and GraphError."""
     with TemporaryDirectory() as folder:
-        state = Path(folder)
-        tables, training = state / "tables", state / "training"
-        spec = spec_of(spec, ingest(spec, data, tables))
-        store = open_store(_STORE, state, project_of(spec.name))
-        apply(store, spec, tables, str(tables), pushed_folder(str(state), store.project))
-        retrieve(store, spec, tables, training)
-        return build_graph(spec, tables, training, out)
+        return prepare(spec, data, Path(folder), out)[1]
+
+
+def prepare(spec: Spec, data: Path | None, state: Path, out: Path) -> tuple[Spec, dict[str, Any]]:
+    """Build the graph into ``out``, the tables that it is made of into ``state / "tables"``.
+
+    Returns the spec as the data resolved it, and the graph's manifest. Raises SourceError and GraphError.
+    """
+    tables, training = state / "tables", state / "training"
+    spec = spec_of(spec, ingest(spec, data, tables))
+    store = open_store(_STORE, state, project_of(spec.name))
+    apply(store, spec, tables, str(tables), pushed_folder(str(state), store.project))
+    retrieve(store, spec, tables, training)
+    return spec, build_graph(spec, tables, training, out)
+
+
+def with_options(spec: Spec, texts: Sequence[str]) -> Spec:
+    """The spec with options of its adapter, each given as NAME=VALUE."""
+    given = {name: read_document(value) for name, _, value in (text.partition("=") for text in texts)}
+    return spec.model_copy(
+        update={"source": spec.source.model_copy(update={"options": {**spec.source.options, **given}})}
+    )
 
 
 def main() -> int:
@@ -46,10 +62,8 @@ def main() -> int:
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the adapter")
     options = parser.parse_args()
     try:
-        given = {name: read_document(value) for name, _, value in (text.partition("=") for text in options.option)}
-        spec = load_spec(options.spec)
-        source = spec.source.model_copy(update={"options": {**spec.source.options, **given}})
-        print(build(spec.model_copy(update={"source": source}), options.data, options.out)["counts"])
+        spec = with_options(load_spec(options.spec), options.option)
+        print(build(spec, options.data, options.out)["counts"])
     except (SpecError, SourceError, RetrievalError, GraphError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -35,6 +35,7 @@ CONFIDENCE = 0.95
 class Truth:
     """The impressions of the scored window."""
 
+    window: str
     keys: np.ndarray
     tasks: tuple[str, ...]
     primary: str
@@ -60,6 +61,7 @@ class Truth:
             of = {name: bucket == place for place, name in enumerate(BUCKETS)}
             parts[f"earlier events of the {side}"] = {**of, FEW: bucket < len(BUCKETS) - 1}
         return cls(
+            window=window,
             keys=seeds.keys.take(rows.numpy()).to_numpy(zero_copy_only=False),
             tasks=tuple(task.name for task in schema.tasks),
             primary=next(task.name for task in schema.tasks if task.primary),

@@ -15,7 +15,7 @@ from models.graph.store import TemporalGraph
 
 _FOLDERS = {
     **{"graph": "GRAPH", "alone_graphs": "GRAPHS", "predictions": None, "out": None, "folder": None},
-    **{"device": None, "jobs": None, "only": None},
+    **{"data": "DATA", "device": None, "jobs": None, "only": None},
 }
 """Options that affect location and speed, not results."""
 _JSON = ("model", "training", "counters", "context")
@@ -85,7 +85,7 @@ def _made(study: Study, evaluation: Evaluation, absent: list[str], graph: Tempor
 
     truth, frozen = evaluation.truth, [METRICS[metric] for metric, state in STATE.items() if state == "frozen"]
     items = [
-        f"Window {options.window}: {len(truth.keys):,} impressions of {len(evaluation.bootstrap.weights):,} members.",
+        f"Window {truth.window}: {len(truth.keys):,} impressions of {len(evaluation.bootstrap.weights):,} members.",
         f"{' and '.join(frozen)}: the member's state frozen at the window's start; the rest: as of the impression.",
         f"Intervals: {CONFIDENCE:.0%}, {evaluation.draws:,} bootstrap draws of users, of the mean over seeds.",
         f"Seeds {of('seed')}. Graph {graph.manifest['digest'][:16]}. Commit {of('commit')}. Fitted on {of('device')}.",
@@ -100,7 +100,8 @@ def _arguments(options: Namespace) -> str:
     words = []
     for name, value in vars(options).items():
         if name in _FOLDERS:
-            words += [f"--{name.replace('_', '-')} {_FOLDERS[name]}"] if _FOLDERS[name] else []
+            known = _FOLDERS[name] and value is not None
+            words += [f"--{name.replace('_', '-')} {_FOLDERS[name]}"] if known else []
         elif name in _JSON:
             inline = value is None or value.lstrip().startswith(("{", "["))
             given = value not in (None, "{}")

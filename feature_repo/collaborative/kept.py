@@ -13,7 +13,7 @@ from models.files import sha256_of_json
 from models.storage import join, names, read_bytes, remove, write_bytes
 
 _log = logging.getLogger(__name__)
-_FORM = 2
+_FORM = 3
 """Raised when snapshots are fitted in another way than by an earlier release."""
 _FOLDER, _SUFFIX = "collaborative", ".safetensors"
 

@@ -11,7 +11,7 @@ import numpy as np
 from feature_repo.collaborative.errors import SnapshotError
 from models.counters.ragged import Ragged
 
-_COMMON = 2
+COMMON = 2
 """Members that two neighbors have in common, at least: an item of one member would tell the member's other items."""
 _SHRUNK = 5.0
 """A cosine from n common members counts n / (n + this)."""
@@ -36,7 +36,7 @@ def cosine_neighbors(seen: Any, most: int) -> Neighbors:
         for item in range(first, last):
             span = slice(common.indptr[item - first], common.indptr[item - first + 1])
             places, counts = common.indices[span], common.data[span].astype(np.float64)
-            places, counts = places[counts >= _COMMON], counts[counts >= _COMMON]
+            places, counts = places[counts >= COMMON], counts[counts >= COMMON]
             weights = counts / np.sqrt(degree[item] * degree[places]) * (counts / (counts + _SHRUNK))
             rows.append(_top(places, weights, item, most))
     return _joined(rows)
@@ -57,7 +57,7 @@ def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
         return _joined(rows)
     positive = positive[:, liked]
     gram = (positive.T @ positive).toarray().astype(np.float64)
-    few = gram < _COMMON
+    few = gram < COMMON
     gram[np.diag_indices(items)] += _RIDGE
     inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(items), overwrite_b=True)
     inverse /= -np.diag(inverse).copy()  # column j: the weights with which others predict item j

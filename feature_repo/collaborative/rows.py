@@ -9,6 +9,7 @@ from feature_repo.collaborative.base import member_effects, residuals
 from feature_repo.collaborative.events import Pairs
 from feature_repo.collaborative.low_rank import member_factors
 from feature_repo.collaborative.snapshot import Snapshot, matrix
+from feature_repo.collaborative.user_user import member_exposures
 from feature_repo.views.times import TIMESTAMP
 from models.collaborative.plan import CollaborativePlan, ColumnKind, item_columns, member_columns
 from models.features import VALID_FROM
@@ -40,7 +41,8 @@ def item_rows(plan: CollaborativePlan, cut: int, pairs: Pairs, snapshot: Snapsho
         "item_cut": np.full(count, cut),
         "item_snapshot": np.full(count, snapshot.id(plan)),
         "item_effect": snapshot.effects,
-        "item_factors": _lists(np.full(count, snapshot.factors.shape[1]), snapshot.factors.ravel()),
+        "item_factors": _vectors(snapshot.factors),
+        "item_exposure_factors": _vectors(snapshot.shown),
     }
     for kind, (hashes, weights) in snapshot.neighbors.items():
         columns[f"{kind}_neighbors"] = _lists(hashes.lengths, hashes.values)
@@ -64,9 +66,11 @@ def member_rows(
         owner, hashes = pairs.member[start:end] - first, pairs.item_hashes[pairs.item[start:end]]
         order = np.lexsort((hashes, owner))
         lengths = np.bincount(owner, minlength=last - first)
-        factors = np.zeros((last - first, 0), np.float32)
+        factors = exposures = np.zeros((last - first, 0), np.float32)
         if snapshot.factors.shape[1]:
             factors = member_factors(matrix(pairs, left, first, last), snapshot.factors, snapshot.values)
+        if snapshot.seen.shape[1]:
+            exposures = member_exposures(matrix(pairs, np.ones_like(left), first, last), snapshot.seen)
         columns = {
             "member_cut": np.full(last - first, cut),
             "member_snapshot": np.full(last - first, number),
@@ -75,7 +79,8 @@ def member_rows(
             "seen": _lists(lengths, hashes[order]),
             "residual": _lists(lengths, left[start:end][order]),
             "positive": _lists(lengths, pairs.positive[start:end][order].astype(np.float32)),
-            "member_factors": _lists(np.full(last - first, factors.shape[1]), factors.ravel()),
+            "member_factors": _vectors(factors),
+            "member_exposure_factors": _vectors(exposures),
         }
         yield _table(plan, cut, pairs.members[first:last], columns, schema)
 
@@ -96,6 +101,11 @@ def _table(
 
 def _array(values: np.ndarray | pa.Array) -> pa.Array:
     return pa.array(values) if isinstance(values, np.ndarray) else values
+
+
+def _vectors(values: np.ndarray) -> pa.Array:
+    """(rows, n) as a list of n for each row."""
+    return _lists(np.full(len(values), values.shape[1]), values.ravel())
 
 
 def _lists(lengths: np.ndarray, values: np.ndarray) -> pa.Array:

@@ -10,7 +10,8 @@ from feature_repo.collaborative.base import fit_base, member_effects, residuals
 from feature_repo.collaborative.events import Pairs
 from feature_repo.collaborative.low_rank import item_factors
 from feature_repo.collaborative.neighbors import Neighbors, cosine_neighbors, ease_neighbors
-from models.collaborative.plan import EASE, ITEM_ITEM, LOW_RANK, POSITIVE, CollaborativePlan
+from feature_repo.collaborative.user_user import exposure_factors
+from models.collaborative.plan import EASE, ITEM_ITEM, LOW_RANK, POSITIVE, USER_USER, CollaborativePlan
 from models.counters.ragged import Ragged
 from models.files import sha256_of_json
 
@@ -27,6 +28,10 @@ class Snapshot:
     """(I, rank) float32; no columns without low_rank."""
     values: np.ndarray
     """(rank,) float32: the singular values of the factors."""
+    seen: np.ndarray
+    """(I, rank) float32: factors of an item that a member saw; no columns without user_user."""
+    shown: np.ndarray
+    """(I, rank) float32: those of an item to be shown."""
     neighbors: dict[str, tuple[Ragged, np.ndarray]]
     """By kind: I rows of hashes of items, ascending, and the weights that belong to their values, float32."""
 
@@ -34,6 +39,7 @@ class Snapshot:
         """The snapshot as named arrays of any shape."""
         arrays = {"mean": np.array([self.mean], np.float32), "effects": self.effects}
         arrays |= {"factors": np.ascontiguousarray(self.factors), "values": self.values}
+        arrays |= {"seen": self.seen, "shown": self.shown}
         for kind, (hashes, weights) in self.neighbors.items():
             arrays |= {f"{kind}.offsets": hashes.offsets, f"{kind}.hashes": hashes.values, f"{kind}.weights": weights}
         return arrays
@@ -55,7 +61,8 @@ class Snapshot:
             for kind in kinds
         }
         mean = np.float32(arrays["mean"][0])
-        return cls(mean, arrays["effects"], arrays["factors"], arrays["values"], neighbors)
+        fixed = (arrays[name] for name in ("effects", "factors", "values", "seen", "shown"))
+        return cls(mean, *fixed, neighbors)
 
 
 def settings(plan: CollaborativePlan) -> dict[str, Any]:
@@ -67,12 +74,17 @@ def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:
     """Fit the snapshot of the pairs. Raises SnapshotError."""
     mean, effects = fit_base(pairs)
     factors, values = np.zeros((len(effects), 0), np.float32), np.zeros(0, np.float32)
-    if LOW_RANK in plan.kinds:
-        left = residuals(pairs, mean, member_effects(pairs, mean, effects), effects)
-        factors, values = item_factors(matrix(pairs, left), plan.rank)
+    seen = shown = factors
+    every = matrix(pairs, np.ones(len(pairs.item), np.float32))
+    if {LOW_RANK, USER_USER} & set(plan.kinds):
+        left = matrix(pairs, residuals(pairs, mean, member_effects(pairs, mean, effects), effects))
+        if LOW_RANK in plan.kinds:
+            factors, values = item_factors(left, plan.rank)
+        if USER_USER in plan.kinds:
+            seen, shown = exposure_factors(every, left, plan.rank)
     found: dict[str, Neighbors] = {}
     if ITEM_ITEM in plan.kinds:
-        found[ITEM_ITEM] = cosine_neighbors(matrix(pairs, np.ones(len(pairs.item), np.float32)), plan.neighbors)
+        found[ITEM_ITEM] = cosine_neighbors(every, plan.neighbors)
     liked = pairs.where(pairs.positive)
     positive = matrix(liked, np.ones(len(liked.item), np.float32))
     if POSITIVE in plan.kinds:
@@ -80,7 +92,7 @@ def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:
     if EASE in plan.kinds:
         found[EASE] = ease_neighbors(plan.name, positive, plan.neighbors)
     hashed = {kind: _by_hash(neighbors, pairs.item_hashes) for kind, neighbors in found.items()}
-    return Snapshot(mean, effects, factors, values, hashed)
+    return Snapshot(mean, effects, factors, values, seen, shown, hashed)
 
 
 def matrix(pairs: Pairs, values: np.ndarray, first: int = 0, last: int | None = None) -> Any:

@@ -15,7 +15,9 @@ from models.collaborative.plan import (
     ITEM_ITEM,
     LOW_RANK,
     POSITIVE,
+    USER_USER,
     CollaborativePlan,
+    feature_columns,
 )
 from models.counters.ragged import Ragged
 
@@ -58,17 +60,15 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
             mean, weight = _neighbor_mean(plan, kind, members, items, inner)
             found[f"{name}_{kind}"] = _spread(mean, both, len(pairs.member))
             found[f"{name}_{kind}_weight"] = _spread(weight, both, len(pairs.member))
-    if LOW_RANK in plan.kinds:
-        left = _lists(members, f"{name}_member_factors").take(inner.member)
-        right = _lists(items, f"{name}_item_factors").take(inner.item)
-        owner = np.repeat(np.arange(len(both)), left.lengths)
-        product = np.bincount(owner, left.values.astype(np.float64) * right.values, minlength=len(both))
-        found[f"{name}_low_rank"] = _spread(product, both, len(pairs.member))
+    for kind, column in ((LOW_RANK, "factors"), (USER_USER, "exposure_factors")):
+        if kind in plan.kinds:
+            product = _product(plan, column, members, items, inner)
+            found[f"{name}_{kind}"] = _spread(product, both, len(pairs.member))
     if EASE in plan.kinds:
         owner, place, weights = _seen_neighbors(plan, EASE, members, items, inner)
         total = np.bincount(owner, weights * _lists(members, f"{name}_positive").values[place], minlength=len(both))
         found[f"{name}_ease"] = _spread(total, both, len(pairs.member))
-    return {column: values.astype(np.float32) for column, values in found.items()}
+    return {column: found[column].astype(np.float32) for column in feature_columns(plan)}
 
 
 def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
@@ -105,6 +105,14 @@ def _neighbor_mean(
     residuals = _lists(members, f"{plan.name}_residual").values[place]
     weighted = np.bincount(owner, weights * residuals, minlength=count)
     return np.divide(weighted, total, out=np.zeros(count), where=total > 0), total
+
+
+def _product(plan: CollaborativePlan, column: str, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
+    """The product of both sides' vectors of a name: (P,) float64."""
+    left = _lists(members, f"{plan.name}_member_{column}").take(pairs.member)
+    right = _lists(items, f"{plan.name}_item_{column}").take(pairs.item)
+    owner = np.repeat(np.arange(len(left)), left.lengths)
+    return np.bincount(owner, left.values.astype(np.float64) * right.values, minlength=len(left))
 
 
 def _seen_neighbors(

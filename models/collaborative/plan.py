@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 BASE, ITEM_ITEM, POSITIVE, LOW_RANK, EASE = "base", "item_item", "positive_item_item", "low_rank", "ease"
+USER_USER = "user_user"
 NEIGHBORS = (ITEM_ITEM, POSITIVE, EASE)
 """Kinds whose item row holds neighbors with weights."""
 
@@ -54,6 +55,7 @@ def feature_columns(plan: CollaborativePlan) -> list[str]:
         POSITIVE: ("positive_item_item", "positive_item_item_weight"),
         LOW_RANK: ("low_rank",),
         EASE: ("ease",),
+        USER_USER: ("user_user",),
     }
     return [f"{plan.name}_{part}" for kind in plan.kinds for part in parts[kind]]
 
@@ -85,6 +87,8 @@ def member_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
         columns["positive"] = "floats"
     if LOW_RANK in plan.kinds:
         columns["member_factors"] = "floats"
+    if USER_USER in plan.kinds:
+        columns["member_exposure_factors"] = "floats"
     return {f"{plan.name}_{column}": kind for column, kind in columns.items()}
 
 
@@ -101,4 +105,6 @@ def item_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
             columns |= {f"{kind}_neighbors": "ints", f"{kind}_weights": "floats"}
     if LOW_RANK in plan.kinds:
         columns["item_factors"] = "floats"
+    if USER_USER in plan.kinds:
+        columns["item_exposure_factors"] = "floats"
     return {f"{plan.name}_{column}": kind for column, kind in columns.items()}

@@ -9,7 +9,7 @@ from models.time_units import length
 
 MOST_DELAY_DAYS = 1
 """Longest delay, in days: a snapshot is visible before the next one is cut."""
-CollaborativeKind = Literal["base", "item_item", "positive_item_item", "low_rank", "ease"]
+CollaborativeKind = Literal["base", "item_item", "positive_item_item", "low_rank", "ease", "user_user"]
 
 
 def _check_delay(text: str) -> str:
@@ -53,7 +53,7 @@ class Collaborative(StrictModel):
         description="Which features. base: mean + member effect + item effect. item_item: how the member liked items "
         "that the same members saw. positive_item_item: the same of positive events. low_rank: product of factors of "
         "the member and the item. ease: a linear model of the member's positive items, for at most 10,000 items with "
-        "positive events.",
+        "positive events. user_user: how members who saw the same items liked this one.",
         examples=[["base", "item_item"]],
     )
     neighbors: int = Field(
@@ -71,7 +71,9 @@ class Collaborative(StrictModel):
         "store and time.",
         examples=[100],
     )
-    rank: int = Field(default=24, ge=1, le=128, description="For low_rank: length of the factors.", examples=[16])
+    rank: int = Field(
+        default=24, ge=1, le=128, description="For low_rank and user_user: length of the factors.", examples=[16]
+    )
 
     @field_validator("events", "outcome", "kinds")
     @classmethod

@@ -18,7 +18,7 @@ from feature_repo.collaborative.snapshot import Snapshot, fit, matrix
 from models.collaborative import derive as derived
 from models.collaborative.plan import CollaborativePlan
 
-KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
+KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease", "user_user")
 PLAN = CollaborativePlan("w", "member_id", "item_id", KINDS, 5, 9, 4, 10)
 
 
@@ -84,6 +84,8 @@ def test_features_of_every_pair_are_those_of_the_dense_formulas() -> None:
         np.testing.assert_allclose(features[f"w_{kind}_weight"], total, rtol=1e-5)
         np.testing.assert_allclose(features[f"w_{kind}"], (whole * left) @ weights / np.maximum(total, 1e-9), atol=1e-5)
     np.testing.assert_allclose(features["w_low_rank"], left, atol=1e-4)  # of full rank
+    unit = seen / np.sqrt(seen.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(features["w_user_user"], unit @ unit.T @ left, atol=1e-4)
     inverse = np.linalg.inv(liked.T @ liked + 80 * np.eye(len(liked.T)))
     weights = -inverse / np.diag(inverse) * (common >= 2)
     np.fill_diagonal(weights, 0)
@@ -130,6 +132,18 @@ def test_items_that_one_member_saw_are_no_neighbors() -> None:
     found = replace(pairs(2, 3), member=member, item=item, outcome=liked.astype(np.float32), positive=liked)
     for rows, _ in fit(PLAN, found).neighbors.values():
         assert rows.lengths.tolist() == [1, 1, 0]
+
+
+def test_factors_of_an_item_that_one_member_saw_are_zero() -> None:
+    member, item = np.array([0, 0, 0, 1, 1], np.int32), np.array([0, 1, 2, 0, 1], np.int32)
+    liked = np.array([True, False, True, False, True])
+    found = replace(pairs(2, 3), member=member, item=item, outcome=liked.astype(np.float32), positive=liked)
+    snapshot = fit(PLAN, found)
+    for factors in (snapshot.seen, snapshot.shown):
+        assert factors.any(axis=1).tolist() == [True, True, False]
+    alone = fit(PLAN, found.where(item == 2))
+    assert not alone.seen.any()
+    assert alone.shown.shape == (3, PLAN.rank)
 
 
 def test_another_rank_or_another_event_gives_another_id() -> None:

@@ -13,7 +13,7 @@ from tests.factories.tiny import DOCUMENT, MEMBER, POST, tiny_spec
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
-KINDS = ["base", "item_item", "positive_item_item", "low_rank", "ease"]
+KINDS = ["base", "item_item", "positive_item_item", "low_rank", "ease", "user_user"]
 END = microseconds(tiny.START + tiny.DAYS * tiny.DAY)
 
 

@@ -11,7 +11,7 @@ from models.collaborative.derive import Pairs, derive, mixed
 from models.collaborative.plan import CollaborativePlan, feature_columns, item_columns, member_columns
 from models.counters.ragged import Ragged
 
-KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
+KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease", "user_user")
 PLAN = CollaborativePlan("w", "member", "item", KINDS, 4, 6, 3, 0)
 CUT, SNAPSHOT = 7, -(2**63) + 1
 
@@ -58,8 +58,10 @@ def by_hand(members: dict[str, Any], items: dict[str, Any], m: int, i: int) -> d
         else:
             found[f"w_{kind}"] = (weighted / total if total else 0.0) if known else np.nan
             found[f"w_{kind}_weight"] = total if known else np.nan
-    product = np.dot(members["w_member_factors"][m].astype(float), items["w_item_factors"][i].astype(float))
-    return {**found, "w_low_rank": product if known else np.nan}
+    for kind, column in (("low_rank", "factors"), ("user_user", "exposure_factors")):
+        product = np.dot(members[f"w_member_{column}"][m].astype(float), items[f"w_item_{column}"][i].astype(float))
+        found[f"w_{kind}"] = product if known else np.nan
+    return found
 
 
 @given(st.integers(0, 1000))
@@ -113,7 +115,7 @@ def test_every_choice_of_kinds_finds_its_columns(kinds: tuple[str, ...]) -> None
     plan = CollaborativePlan("w", "member", "item", kinds, 4, 6, 3, 0)
     members = {column: rows(1, 2, False)[column] for column in member_columns(plan)}
     items = {column: rows(2, 2, True)[column] for column in item_columns(plan)}
-    assert set(derive(plan, members, items, Pairs(np.ones(1, int), np.ones(1, int)))) == set(feature_columns(plan))
+    assert list(derive(plan, members, items, Pairs(np.ones(1, int), np.ones(1, int)))) == feature_columns(plan)
 
 
 def test_no_pairs() -> None:

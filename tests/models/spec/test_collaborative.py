@@ -51,7 +51,7 @@ def test_columns_join_the_impressions_features_and_the_frozen_state() -> None:
         ({"events": ["clicked", "clicked"]}, "every value once"),
         ({"kinds": ["base", "base"]}, "every value once"),
         ({"kinds": []}, "watched.kinds"),
-        ({"kinds": ["user_user"]}, "watched.kinds"),
+        ({"kinds": ["item_user"]}, "watched.kinds"),
         ({"delay": "25h"}, "watched.delay"),
         ({"delay": "2d"}, "watched.delay"),
         ({"refresh": "hourly"}, "watched.refresh"),

@@ -1,0 +1,1 @@
+"""Study (h): what collaborative features are worth, kind by kind, and what two more kinds would add."""
