@@ -1,9 +1,9 @@
 """Building one collaborative snapshot: ``python -m benchmarks.collaborative [--members N --items N --events N]``.
 
 1 M members, 100 k items, 50 M events of a power-law world: a member's number of events and an item's popularity have
-heavy tails. Measured is all of it: reading the events out of Parquet, the fit of base, item-item, positive item-item
-and low rank, and writing the rows of all items and members, in a process of its own. Bars at any size: within 30
-minutes and 16 GB.
+heavy tails. Measured is all of it: reading the events out of Parquet, the fit of base, item-item, positive item-item,
+low rank and user-user, and writing the rows of all items and members, in a process of its own. Bars at any size: within
+30 minutes and 16 GB.
 
 Peer, in the same run at a smaller size: the same cosines by a dense product in NumPy and a full sort. It must find the
 same weights; its time and memory grow with the square of the items.
@@ -66,7 +66,8 @@ impressions:
 tasks: {click: {label: click, primary: true}}
 windows: {start: 2026-01-01, graph: {days: 20}, train: {days: 7}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
 home_domain: feed
-collaborative: {watched: {events: [seen, liked], outcome: [liked]}}
+collaborative:
+  watched: {events: [seen, liked], outcome: [liked], kinds: [base, item_item, positive_item_item, low_rank, user_user]}
 """
 
 

@@ -61,8 +61,8 @@ class Snapshot:
             for kind in kinds
         }
         mean = np.float32(arrays["mean"][0])
-        fixed = (arrays[name] for name in ("effects", "factors", "values", "seen", "shown"))
-        return cls(mean, *fixed, neighbors)
+        factors, values, seen, shown = (arrays[name] for name in ("factors", "values", "seen", "shown"))
+        return cls(mean, arrays["effects"], factors, values, seen, shown, neighbors)
 
 
 def settings(plan: CollaborativePlan) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument("--spec", type=Path, required=True, help="a product's YAML")
     parser.add_argument("--data", type=Path, help="folder of the raw data; none for a simulated world")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the adapter")
+    parser.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="of the adapter")
     parser.add_argument(
         "--also", nargs="*", choices=ALSO, default=list(ALSO), help="kinds to add, one by one (default: all of them)"
     )

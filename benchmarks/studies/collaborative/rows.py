@@ -25,8 +25,9 @@ class Row:
 
 def with_kinds(spec: Spec, also: Sequence[str]) -> Spec:
     """The spec whose blocks have these kinds too; those of the study's own are left out."""
+    more = [kind for kind in also if kind != EXACT]
     blocks = {
-        name: block.model_copy(update={"kinds": list(dict.fromkeys([*block.kinds, *set(also) - {EXACT}]))})
+        name: block.model_copy(update={"kinds": list(dict.fromkeys([*block.kinds, *more]))})
         for name, block in spec.collaborative.items()
     }
     return spec.model_copy(update={"collaborative": blocks})
