@@ -13,12 +13,12 @@ _SMALLEST = 5e-5
 def standing(metrics: Mapping[str, Any], trees_on: bool, alone: bool = False) -> dict[str, str | None]:
     """``sentence`` and ``recommendation`` (None = the candidate is worth its network) for a document of ``measure``.
 
-    ``trees_on``: whether the candidate has trees beside its network; ``alone``: whether the spec wants them alone.
+    ``trees_on``: whether the candidate has trees beside its network; ``alone``: whether those serve alone.
     ``metrics["cost"]``: seconds to score a row with each part, where they were measured.
     """
     tasks = {task: _compared(metrics, task) for task in metrics["tasks"]}
     if alone:
-        return {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
+        return {"sentence": "The trees serve alone: their weight is 1 in every task.", "recommendation": None}
     parts = [
         *(
             f"better than your trees by {_range(ahead)} on {task}"

@@ -105,7 +105,7 @@ def test_the_prior_is_of_the_train_window_whatever_came_later(
     decision, prior = registered(tmp_path / "plain", [])
     assert decision == "promote"
     (said,) = (line for line in capsys.readouterr().out.splitlines() if "version 5 of" in line)
-    assert ": promote. The click AUC" in said
+    assert ": promote. click AUC" in said
     assert ".;" not in said
     assert prior["click"] == pytest.approx([0.8, 0.2, 0.5])  # (30 + 20 * 0.5) / 50, (20 * 0.5) / 50, all together
     assert prior["like"] == pytest.approx([0.2, 0.8, 0.5])

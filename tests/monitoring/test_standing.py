@@ -55,7 +55,7 @@ def test_the_trees_are_recommended_where_the_candidate_is_no_better() -> None:
 
 def test_trees_that_serve_alone_are_not_compared_with_themselves() -> None:
     found = standing(document((0.0, 0.0), None), True, alone=True)
-    assert found == {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
+    assert found == {"sentence": "The trees serve alone: their weight is 1 in every task.", "recommendation": None}
 
 
 def test_the_difference_is_paired_and_constant_trees_are_none() -> None:
