@@ -71,7 +71,7 @@ def _advice(metrics: Mapping[str, Any], how: str, trees_on: bool) -> str:
     why = f"the same quality on {task}" if how == "level" else f"better on {task}"
     if cost.get("network") and cost.get(FLOOR):
         network, trees = (1e6 * cost[part] for part in ("network", FLOOR))
-        why += f"; here they scored a row in {trees:,.0f} µs, the network in {network:,.0f} µs"
+        why += f"; in the batches of this run they scored a row in {trees:,.0f} µs, the network in {network:,.0f} µs"
     keys = "`model.trees_weight: 1`" if trees_on else "`model.trees: true` and `model.trees_weight: 1`"
     return f"Serve the trees alone: {why}. Set {keys} and run again; they serve at the same endpoint."
 

@@ -26,7 +26,7 @@ class Ordered:
         return cls(len(values), order, values[order])
 
     def bins(self, learn: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, int]:
-        """As ``bins_of``."""
+        """Bins (rows,) int64 and their number, as of ``bins_of``."""
         edges = _edges(self.values[learn[self.order]])
         ends = np.append(np.searchsorted(self.values, edges), len(self.order))
         found = np.zeros(self.rows, np.int64)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from feature_repo.sources.declared.rows import FILL_IN
 from feature_repo.sources.guess.look import Looked, Table, overlap, quoted, words_of
 from feature_repo.sources.guess.moments import never_before
 from models.sql import literal
@@ -26,8 +27,6 @@ _SURFACE = re.compile(
 )
 _SETTLED = re.compile(r"(^|_)(settled|end|ends|ended|left|leave|closed?|finish|finished|until)(_|$)", re.I)
 _FIRST = re.compile(r"shown|impress|view|^ts$|^time|timestamp|event|start", re.I)
-FILL_IN = "FILL_IN"
-"""What a user has to write."""
 
 
 @dataclass

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+from feature_repo.sources.declared.rows import FILL_IN
 from feature_repo.sources.guess.columns import canonical
 from feature_repo.sources.guess.look import Table
 from feature_repo.sources.guess.moments import moments
-from feature_repo.sources.guess.roles import FILL_IN, Question, Roles
+from feature_repo.sources.guess.roles import Question, Roles
 from feature_repo.sources.guess.tables_text import Names, events, impressions, nodes, text
 
 _LONG = 62
