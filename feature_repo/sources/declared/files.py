@@ -23,7 +23,7 @@ def raw_files(data: Path | None, name: str, table: SourceTable) -> list[Path]:
     for pattern in table.patterns:
         files = sorted(_matching(data, pattern))
         if not files:
-            here = sorted(path.name for path in data.glob("*") if not _hidden(path))[:_NAMED]
+            here = sorted(path.name for path in data.glob("*") if not is_hidden(Path(path.name)))[:_NAMED]
             raise SourceError(
                 f"source.tables.{name}.files: expected Parquet or CSV files at {pattern} in {data}; found none. There "
                 f"{'are' if here else 'is'} {', '.join(here) or 'nothing'}"
@@ -43,7 +43,7 @@ def _matching(data: Path, pattern: str) -> Iterator[Path]:
         yield place
     elif place.is_dir():
         for path in place.glob("*"):
-            if _hidden(path):
+            if is_hidden(Path(path.name)):
                 continue
             if path.is_dir():
                 raise SourceError(
@@ -52,13 +52,15 @@ def _matching(data: Path, pattern: str) -> Iterator[Path]:
             yield path
     else:
         try:
-            yield from (path for path in data.glob(pattern) if path.is_file() and not _hidden(path))
+            found = (path for path in data.glob(pattern) if path.is_file())
+            yield from (path for path in found if not is_hidden(path.relative_to(data)))
         except (ValueError, NotImplementedError) as error:
             raise SourceError(f"{pattern}: expected a pattern of files; found {error}") from None
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith((".", "_"))
+def is_hidden(path: Path) -> bool:
+    """Whether a file's name, or that of a folder on the (relative) path to it, begins with a dot or ``_``."""
+    return any(part.startswith((".", "_")) and part != ".." for part in path.parts)
 
 
 def is_text(path: Path) -> bool:
