@@ -73,7 +73,7 @@ def read_raw(path: Path, table: SourceTable) -> pa.Table:
     try:
         if not is_text(path):
             check_column_names(path, pq.read_schema(path).names)
-            return pq.read_table(path).replace_schema_metadata(None)
+            return _without_halves(pq.read_table(path).replace_schema_metadata(None))
         found = read_texts(path, table)
         check_column_names(path, found.column_names)
         return found
@@ -82,6 +82,17 @@ def read_raw(path: Path, table: SourceTable) -> pa.Table:
     except (pa.ArrowException, OSError, UnicodeError) as error:
         kind = "CSV" if is_text(path) else "Parquet"
         raise SourceError(f"{path}: expected a {kind} file; found {' '.join(str(error).split())[:300]}") from None
+
+
+def _without_halves(rows: pa.Table) -> pa.Table:
+    """The rows with numbers of 16 bits, which DuckDB does not read, as numbers of 32: the same values."""
+    for place, field in enumerate(rows.schema):
+        listed = pa.types.is_list(field.type) or pa.types.is_large_list(field.type)
+        listed = listed or pa.types.is_fixed_size_list(field.type)
+        if pa.types.is_float16(field.type.value_type if listed else field.type):
+            wider = pa.list_(pa.float32()) if listed else pa.float32()
+            rows = rows.set_column(place, field.name, rows[place].cast(wider))
+    return rows
 
 
 def read_texts(path: Path, table: SourceTable, quoted_nulls: bool = True) -> pa.Table:

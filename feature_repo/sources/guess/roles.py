@@ -91,6 +91,7 @@ def roles(tables: Sequence[Table]) -> Roles | None:
     surface = next((column for column in shown.columns.values() if _is_surface(column)), None)
     used = {member, item, time, settled, surface.name if surface else None}
     key = next((key.name for key in keys if key.unique and key.name not in used and key.key_name), None)
+    used.add(key)
     yes = [column.name for column in shown.columns.values() if column.binary and column.distinct == 2]
     positive = _positive(shown, yes, used, questions)
     found = Roles(

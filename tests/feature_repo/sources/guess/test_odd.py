@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.sources.errors import SourceError
@@ -52,6 +54,46 @@ def test_keys_beyond_64_bits_are_texts(raw: Path, tmp_path: Path) -> None:
     rows.to_parquet(raw / "log.parquet")
     _, found = ingested(raw, tmp_path)
     assert set(found["product_id"]) == {str(2**63 + key) for key in range(9)}
+
+
+def test_keys_that_pandas_stores_as_floats(raw: Path, tmp_path: Path) -> None:
+    rows = log()
+    rows["user_id"] = rows["user_id"].astype(float).where(rows.index != 4)
+    rows.to_parquet(raw / "log.parquet")
+    _, found = ingested(raw, tmp_path)
+    assert len(found) == ROWS - 1
+    assert found["user_id"].dtype == "int64"
+
+
+def test_numbers_of_16_bits(raw: Path, tmp_path: Path) -> None:
+    log().to_parquet(raw / "log.parquet")
+    users = pa.table(
+        {
+            "user_id": range(20),
+            "half": pa.array(np.arange(20, dtype=np.float16) / 2),
+            "taste": pa.array([np.array([0.5, key], np.float16) for key in range(20)]),
+        }
+    )
+    pq.write_table(users, raw / "users.parquet")
+    ingested(raw, tmp_path)
+    found = pd.read_parquet(tmp_path / "tables" / "members.parquet").sort_values("user_id")
+    assert found["half"].tolist() == [key / 2 for key in range(20)]
+    assert [list(vector) for vector in found["taste"]] == [[0.5, key] for key in range(20)]
+
+
+def test_a_bad_time_is_named_as_in_the_file(raw: Path, tmp_path: Path) -> None:
+    rows = pd.concat([log()] * 60, ignore_index=True).astype({"shown_at": str})  # beyond the rows that are looked at
+    rows.loc[11_000, "shown_at"] = "soon"
+    rows.to_csv(raw / "log.csv", index=False)
+    with pytest.raises(SourceError, match=r"column shown_at: expected a time .* found 1 row such as 'soon'"):
+        guess(raw, tmp_path / "shop.yaml")
+
+
+def test_a_key_is_no_candidate_for_the_outcome(raw: Path, tmp_path: Path) -> None:
+    log().assign(event_id=range(ROWS), clicked=1, stars=np.arange(ROWS) % 5).to_parquet(raw / "log.parquet")
+    (question,) = (line for line in guess(raw, tmp_path / "shop.yaml") if line.startswith("TO DO"))
+    assert "stars" in question
+    assert "event_id" not in question
 
 
 def test_labels_in_words(raw: Path, tmp_path: Path) -> None:
