@@ -146,10 +146,8 @@ def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
         if sql == "VARCHAR":
             count = "SELECT avg(len(string_split(trim(value), ' '))) FROM handed WHERE value IS NOT NULL"
             words = (connection.execute(count).fetchone() or [0])[0] or 0.0
-        if sql in ("DOUBLE", "FLOAT") and _KEY_NAME.search(
-            name
-        ):  # a key that is missing somewhere, as pandas stores it
-            exact = "SELECT bool_and(value = trunc(value) AND abs(value) < 9007199254740992) FROM handed"
+        if sql in ("DOUBLE", "FLOAT") and _KEY_NAME.search(name):  # a key that is null somewhere, as pandas stores it
+            exact = f"SELECT bool_and({cast} = trunc({cast}) AND abs({cast}) < 9007199254740992) FROM handed"
             sql = "BIGINT" if (connection.execute(exact).fetchone() or [None])[0] else sql
         bounds = connection.execute(f"SELECT min({cast}), max({cast}) FROM handed").fetchone() if rows else None
     kind, unit = _kind(sql, name, bounds)

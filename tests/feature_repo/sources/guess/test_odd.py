@@ -65,6 +65,11 @@ def test_keys_that_pandas_stores_as_floats(raw: Path, tmp_path: Path) -> None:
     assert found["user_id"].dtype == "int64"
 
 
+def test_a_number_that_is_named_like_a_key(raw: Path, tmp_path: Path) -> None:
+    log().assign(size_key=np.arange(ROWS) / 2).to_csv(raw / "log.csv", index=False)
+    assert len(ingested(raw, tmp_path)[1]) == ROWS
+
+
 def test_numbers_of_16_bits(raw: Path, tmp_path: Path) -> None:
     log().to_parquet(raw / "log.parquet")
     users = pa.table(
