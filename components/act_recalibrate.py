@@ -29,7 +29,7 @@ def recalibrate(
 
         found = recalibrated(step, Path(tables.path))
         step.ledger.note("verdict", {**found.verdict, "version": found.version})
-        say(f"  version {found.version}: {found.decision}; " + "; ".join(found.verdict["reasons"]))
+        say(f"  version {found.version}: {found.decision}. " + " ".join(found.verdict["reasons"]))
         write(verdict, f"# Calibration: {found.decision}", *[f"- {reason}" for reason in found.verdict["reasons"]])
         write_text(Path(version), found.version)
         return found.decision

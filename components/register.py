@@ -62,7 +62,7 @@ def register(
                 bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept, profile)
                 number = registry.log_version(name, bundle, tags)
         step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
-        say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))
+        say(f"  {f'version {number} of ' if number else ''}{name}: {decision}. " + " ".join(judged.reasons))
         write(verdict, f"# Gate: {decision}", *[f"- {reason}" for reason in judged.reasons])
         write_text(Path(version), number)
         return decision

@@ -10,55 +10,26 @@ from typing import Any
 
 from feature_repo.applied import CONFIG, project_for, require_applied, storage_of
 from feature_repo.outcomes.row import OutcomeError
-from feature_repo.views.errors import NotAppliedError
 from models.clock import LONGEST_DAYS
-from models.system import system_error
+from models.command_line import DEFAULT_STATE, run_command
 from models.time_units import MICROSECOND, length, microseconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0, or 1 after printing one line with the error."""
-    options = _parser().parse_args(arguments)
+    return run_command(_parser, _run, arguments, expected=_expected_errors)
+
+
+def _run(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        return int(options.run(options))
-    except Exception as error:
-        message = str(error) if isinstance(error, _expected_errors()) else system_error(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+    return int(options.run(options))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors that end a command with one line instead of a traceback, besides those of the system."""
+    """Errors of others that end a command with one line instead of a traceback, besides those of the system."""
     from redis.exceptions import RedisError
 
-    from feature_repo.forget import ForgetError
-    from feature_repo.notes import NotesError
-    from feature_repo.quality import QualityError
-    from feature_repo.sources.errors import SourceError, TableError
-    from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
-    from feature_repo.stream.errors import StreamError
-    from models.clock import ClockError
-    from models.spec import SpecError
-
-    return (
-        *(
-            ClockError,
-            ForgetError,
-            NotAppliedError,
-            NotesError,
-            OutcomeError,
-            QualityError,
-            SourceError,
-            SpecError,
-            StreamError,
-            TableError,
-        ),
-        *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
-        *(RedisError, UnicodeError),
-    )
+    return RedisError, UnicodeError
 
 
 def _push(options: argparse.Namespace) -> int:
@@ -223,6 +194,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _common(command: argparse.ArgumentParser) -> None:
     state = "state folder of the embedded store (default: state)"
-    command.add_argument("--state", type=Path, default=Path("state"), help=state)
+    command.add_argument("--state", type=Path, default=DEFAULT_STATE, help=state)
     command.add_argument("--config", type=Path, default=CONFIG, help="feature_store.yaml (default: the embedded one)")
     command.add_argument("--product", help="the product's name in its spec (default: the only one that was applied)")

@@ -96,6 +96,11 @@ def _impressions(spec: Spec, tables: Path) -> pa.Table:
     columns = list(dict.fromkeys([*required, *given, *shown.outcomes, *filtered]))
     columns += [SAMPLED] if shown.sample_negatives else []
     table = pq.read_table(tables / f"{shown.seeds}.parquet", columns=columns).sort_by(shown.key)
+    for feature in shown.typed_given:
+        if feature.kind == "category":  # an empty text is a missing value, as in a request
+            column = table[feature.name]
+            known = pc.if_else(pc.equal(column, ""), None, column)
+            table = table.set_column(table.schema.get_field_index(feature.name), feature.name, known)
     for name in (shown.time, shown.settled):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIMESTAMP))
     window = _window_of(spec, _times(table[shown.time]))

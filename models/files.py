@@ -73,6 +73,17 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder for what is written on the way; that of a killed call is removed first, this one at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sha256_of_file(path: Path) -> str:
     """The file's SHA-256 in hex."""
     with path.open("rb") as file:

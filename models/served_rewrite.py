@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from models.files import replaced_file
+from models.served_rows import line_object
 
 
 def erase(folder: Path, member: int | str, model: str, dry_run: bool = False) -> dict[str, int]:
@@ -31,7 +32,7 @@ def erase_impressions(folder: Path, impressions: Collection[str], model: str, dr
     """Erase the lines of these impressions' outcomes, as ``erase`` does; an incomplete line is nobody's outcome."""
 
     def own(line: bytes) -> bool:
-        found = _object(line)
+        found = line_object(line)
         return found is not None and found.get("impression") in ids and found.get("model", model) == model
 
     ids = frozenset(impressions)
@@ -43,18 +44,9 @@ def impressions(folder: Path, member: int | str, model: str) -> set[str]:
     own, found = _Own(member, model), set[str]()
     for file in sorted(folder.glob("*.jsonl")):
         with file.open("rb") as stream:
-            lines = (_object(line) for line in stream if own(line))
+            lines = (line_object(line) for line in stream if own(line))
             found |= {line["impression"] for line in lines if line and isinstance(line.get("impression"), str)}
     return found
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    """A line's object; None for an incomplete one."""
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _erase_lines(folder: Path, own: Callable[[bytes], bool], dry_run: bool) -> dict[str, int]:

@@ -22,13 +22,18 @@ COLUMNS = ("slate", *_SAME, *_RANKED.values())
 
 def lines(stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The lines that can be read; an incomplete one (of a killed server) is skipped."""
-    for text in stream:
-        try:
-            line = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and line.keys() >= _NEEDED and _is_readable(line):
+    for line in filter(None, map(line_object, stream)):
+        if line.keys() >= _NEEDED and _is_readable(line):
             yield line
+
+
+def line_object(line: bytes) -> dict[str, Any] | None:
+    """The object of one line of JSON; None for an incomplete line, and for another value."""
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def row(line: dict[str, Any]) -> dict[str, Any]:

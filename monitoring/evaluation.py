@@ -77,9 +77,9 @@ def evaluate(
     told |= {"champion_version": champion and champion[0], "candidate_seen_until": model.seen_until}
     document = {**measure(spec, predictions), **told}
     if not models_only:
-        own = has_own_trees(model)
+        own = model.trees if has_own_trees(model) else None
         document |= {"leaks": screen(spec, training_set), "cost": seconds if own else {}}
-        document["standing"] = standing(document, own, alone=own and spec.model.trees_weight == 1)
+        document["standing"] = standing(document, own is not None, alone=own is not None and own.serve_alone)
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
@@ -120,11 +120,14 @@ def _champion(spec: Spec, graph: Any, folder: Path) -> tuple[dict[str, Scores], 
     from models.training.artifact import load_model
     from models.training.devices import best_device
     from models.training.errors import ArtifactError
+    from models.training.predict import predict
 
     try:
         served = load_model(folder, best_device())
         check_unseen(spec, served, "champion")
-        return {"champion": _score(graph, served)["candidate"]}, None
+        return by_window(
+            graph, served.tasks, lambda rows, state: {"champion": predict(served, graph, rows, state)}
+        ), None
     except (EncodingError, ArtifactError, SeenError) as error:
         unusable = f"{type(error).__name__}: {error}".splitlines()[0]
         _log.warning("The champion cannot score this graph and is left out: %s", unusable)

@@ -153,9 +153,10 @@ def _primary(
     """Figures and findings of the primary task, and the best version after this verdict."""
     differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
     usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
-    findings = [_first(differences, replaced) if reference == FLOOR else differences.not_worse(reference, reference)]
     has_floor = FLOOR in rows.scores and not score_problems(rows.scores[FLOOR], FLOOR, task)
+    findings = [] if reference == FLOOR else [differences.not_worse(reference, reference)]
     findings += [differences.above_floor()] if has_floor else []
+    findings += [_first(differences, replaced)] if reference == FLOOR else []
     earlier = {version_scorer(version): f"version {version}" for version in usable}
     against = {scorer: differences.not_worse(scorer, name) for scorer, name in earlier.items()}
     findings += [finding for finding in against.values() if finding.blocks]

@@ -13,12 +13,12 @@ _SMALLEST = 5e-5
 def standing(metrics: Mapping[str, Any], trees_on: bool, alone: bool = False) -> dict[str, str | None]:
     """``sentence`` and ``recommendation`` (None = the candidate is worth its network) for a document of ``measure``.
 
-    ``trees_on``: whether the candidate has trees beside its network; ``alone``: whether the spec wants them alone.
+    ``trees_on``: whether the candidate has trees beside its network; ``alone``: whether those serve alone.
     ``metrics["cost"]``: seconds to score a row with each part, where they were measured.
     """
     tasks = {task: _compared(metrics, task) for task in metrics["tasks"]}
     if alone:
-        return {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
+        return {"sentence": "The trees serve alone: their weight is 1 in every task.", "recommendation": None}
     parts = [
         *(
             f"better than your trees by {_range(ahead)} on {task}"
@@ -71,7 +71,7 @@ def _advice(metrics: Mapping[str, Any], how: str, trees_on: bool) -> str:
     why = f"the same quality on {task}" if how == "level" else f"better on {task}"
     if cost.get("network") and cost.get(FLOOR):
         network, trees = (1e6 * cost[part] for part in ("network", FLOOR))
-        why += f"; here they scored a row in {trees:,.0f} µs, the network in {network:,.0f} µs"
+        why += f"; in the batches of this run they scored a row in {trees:,.0f} µs, the network in {network:,.0f} µs"
     keys = "`model.trees_weight: 1`" if trees_on else "`model.trees: true` and `model.trees_weight: 1`"
     return f"Serve the trees alone: {why}. Set {keys} and run again; they serve at the same endpoint."
 

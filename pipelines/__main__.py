@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from models.system import is_ours, system_error
+from models.command_line import run_command
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.commands.check import add_check
 from pipelines.commands.history import add_history
@@ -22,18 +22,12 @@ from pipelines.local import run_local
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    options = _parser().parse_args(argv)
-    try:
-        return int(options.run(options))
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to start over", file=sys.stderr)
-        return 130
-    except Exception as error:
-        message = str(error) if is_ours(error) else system_error(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        return BUSY if isinstance(error, BusyError) else 1
+    return run_command(
+        _parser,
+        lambda options: options.run(options),
+        argv,
+        status=lambda error: BUSY if isinstance(error, BusyError) else 1,
+    )
 
 
 def _local(options: argparse.Namespace) -> int:

@@ -5,35 +5,24 @@ import sys
 from itertools import islice
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from models.system import system_error
+from models.command_line import run_command
 from serving.deployment import command as deployment
 from serving.deployment import model_options
-from serving.deployment.errors import DeploymentError, VerdictError
-from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.packages import command as packages
-from serving.packages.errors import PackageError
 from serving.versions.signing import SIGNING_KEY, VERIFY_KEY, new_keys
 
 _VERSIONS = 10
 """How many ``versions`` lists."""
-_ERRORS = (DeploymentError, EndpointError, PackageError, RegistryError, UnavailableError, VerdictError)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0, 1 for a failure, 3 if ``status`` finds an endpoint that is not up."""
-    options = _parser().parse_args(arguments)
+    return run_command(_parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     commands = {"versions": _versions, "package": packages.run, "keys": _keys, "sign": _sign}
-    try:
-        return commands.get(options.command, deployment.run)(options)
-    except _ERRORS as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        message = system_error(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+    return commands.get(options.command, deployment.run)(options)
 
 
 def _parser() -> argparse.ArgumentParser:

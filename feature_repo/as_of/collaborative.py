@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from feature_repo.as_of.features import features_as_of
 from feature_repo.as_of.ragged import ragged
-from models.collaborative.derive import Pairs, Rows, derive
+from models.collaborative.derive import Pairs, derive
 from models.collaborative.plan import CollaborativePlan, ColumnKind, item_columns, member_columns
 from models.collaborative.schedule import visible_cuts
+from models.counters.ragged import Columns
 from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 
@@ -64,7 +65,7 @@ def _derived(
 
 def _rows(
     store: Any, view: tuple[str, str], columns: dict[str, ColumnKind], keys: np.ndarray, visible: np.ndarray
-) -> tuple[Rows, np.ndarray]:
+) -> tuple[Columns, np.ndarray]:
     """The rows of distinct (key, time) of a view, given by key and name, and the position of each given pair's row."""
     codes, distinct = pa.array(keys).dictionary_encode(), np.unique(visible)
     codes, known = codes.indices.to_numpy(), codes.dictionary

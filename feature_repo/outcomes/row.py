@@ -22,8 +22,8 @@ class OutcomeError(ValueError):
 def checked(rows: Iterable[Any], tasks: Collection[str], where: str, received: bool = True) -> list[Outcome]:
     """The outcomes of rows: objects with impression, task, value, happened and, if allowed, ``received``.
 
-    A time is in ISO-8601 (without a zone it is UTC) or in whole microseconds UTC, from 2000 on; ``received`` is
-    the clock where a row has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the
+    A time is in ISO-8601 with a zone or in whole microseconds UTC, from 2000 on; ``received`` is the clock where a
+    row has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the
     message.
     """
     clock = now()

@@ -9,28 +9,28 @@ from pathlib import Path
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.professional import check_options, first_day, simulated
 from feature_repo.sources.world_parts import write_parts
-from models.spec import SpecError, load_spec
+from models.command_line import run_command
+from models.spec import load_spec
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the parts that are missing; return the exit status."""
-    options = _parser().parse_args(argv)
-    try:
-        spec = load_spec(options.spec)
-        if spec.source.adapter != "professional":
-            found = spec.source.adapter
-            raise SourceError(f"source.adapter: expected professional, the simulated network; found {found}")
-        check_options(spec.source.options)
-        first = first_day(spec)
-        days = int(spec.source.options.get("days", spec.windows.days))
-        last = first + timedelta(days=days - 1)
-        until = options.until or last
-        if not first <= until <= last:
-            raise SourceError(f"--until: expected a day from {first} to {last} (source.options.days); found {until}")
-        written = write_parts(spec, simulated(spec), options.folder, first, until)
-    except (SourceError, SpecError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_command(_parser, _export, argv)
+
+
+def _export(options: argparse.Namespace) -> int:
+    spec = load_spec(options.spec)
+    if spec.source.adapter != "professional":
+        found = spec.source.adapter
+        raise SourceError(f"source.adapter: expected professional, the simulated network; found {found}")
+    check_options(spec.source.options)
+    first = first_day(spec)
+    days = int(spec.source.options.get("days", spec.windows.days))
+    last = first + timedelta(days=days - 1)
+    until = options.until or last
+    if not first <= until <= last:
+        raise SourceError(f"--until: expected a day from {first} to {last} (source.options.days); found {until}")
+    written = write_parts(spec, simulated(spec), options.folder, first, until)
     print(f"{len(written)} new files in {options.folder}, up to {until}")
     return 0
 

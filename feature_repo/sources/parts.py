@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from feature_repo.exact_frames import exact_frame
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import read_once
+from feature_repo.sources.one_table import one_table
 
 
 def read_parts(folder: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
@@ -33,22 +34,7 @@ def _read(folder: Path, columns: Sequence[str]) -> pa.Table:
     if not files:
         raise SourceError(f"{folder}: expected Parquet files with {', '.join(columns)}; found none")
     parts = [read_once(file, ",".join(columns), lambda file=file: _part(file, columns)) for file in files]  # type: ignore[misc]
-    _check_types(files, parts)
-    return pa.concat_tables(parts, promote_options="default")  # a part without values has no types
-
-
-def _check_types(files: Sequence[Path], parts: Sequence[pa.Table]) -> None:
-    """Raise SourceError if a column has values of two types in two files."""
-    first: dict[str, tuple[pa.DataType, Path]] = {}
-    for file, part in zip(files, parts, strict=True):
-        for field in part.schema:
-            if pa.types.is_null(field.type):
-                continue
-            kind, other = first.setdefault(field.name, (field.type, file))
-            if kind != field.type:
-                raise SourceError(
-                    f"{file}, column {field.name}: expected {kind} as in {other.name}; found {field.type}"
-                )
+    return one_table(parts, list(map(str, files)), "Write every file with one type")
 
 
 def _part(file: Path, columns: Sequence[str]) -> pa.Table:

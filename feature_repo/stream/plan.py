@@ -14,7 +14,7 @@ TAG = "heliograph.stream"
 """Tag of an event table's view that holds its plan."""
 
 Kind = Literal["int", "float", "double", "text", "time"]
-"""int: 64 bits; float, double: 32 and 64 bits; time: text in ISO-8601, or integer microseconds UTC."""
+"""int: 64 bits; float, double: 32 and 64 bits; time: text in ISO-8601 with a zone, or integer microseconds UTC."""
 
 
 @dataclass(frozen=True)

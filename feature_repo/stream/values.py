@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ _EXPECTED: dict[Kind, str] = {
     "float": "a finite number that survives as float32 (a whole one to 2^24, as a rule)",
     "double": "a finite number",
     "text": "text",
-    "time": "a time in ISO-8601, or in whole microseconds UTC",
+    "time": "a time in ISO-8601 with a zone, such as 2026-01-06T12:00:00Z, or in whole microseconds UTC",
 }
 
 
@@ -29,9 +29,9 @@ def expected(kind: Kind) -> str:
 
 
 def value_of(kind: Kind, value: Any) -> Any:
-    """The value as a Python int, float or str; a time as int microseconds UTC (without a zone it is UTC). None stays.
+    """The value as a Python int, float or str; a time as int microseconds UTC. None stays.
 
-    Raises ValueError if the column cannot hold it.
+    Raises ValueError if the column cannot hold it, and for a time without a zone: nobody knows which was meant.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -76,7 +76,9 @@ def _microseconds(value: Any) -> int:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
-        value = microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
+        if value.tzinfo is None:
+            raise ValueError(value)
+        value = microseconds(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(value)
     if not -(2**63) < value < 2**63:

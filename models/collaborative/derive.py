@@ -4,7 +4,6 @@ Sums run over an item's neighbors in the order of its row, in float64 (``numpy.b
 bits for one pair as for a million.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +18,7 @@ from models.collaborative.plan import (
     CollaborativePlan,
     feature_columns,
 )
-from models.counters.ragged import Ragged
-
-Rows = Mapping[str, "np.ndarray | Ragged"]
-"""Rows of one view by column: (rows,) int64 or float32, or a ragged array of ``rows`` lists. A cut of 0 = no row."""
+from models.counters.ragged import Columns, Ragged, lists, numbers
 
 
 class Pairs(NamedTuple):
@@ -32,7 +28,7 @@ class Pairs(NamedTuple):
     item: np.ndarray
 
 
-def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> dict[str, np.ndarray]:
+def derive(plan: CollaborativePlan, members: Columns, items: Columns, pairs: Pairs) -> dict[str, np.ndarray]:
     """Derive the features of every pair: (P,) float32 by column, NaN = missing.
 
     Missing are the features of a pair without the member's or the item's row, except the other side's own effect, and
@@ -50,9 +46,9 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
             ("member_effect", members, pairs.member, member_known),
             ("item_effect", items, pairs.item, item_known),
         ):
-            values = _numbers(rows, f"{name}_{side}")[places].astype(np.float64)
+            values = numbers(rows, f"{name}_{side}")[places].astype(np.float64)
             effects[f"{name}_{side}"] = np.where(known, values, np.nan)
-        mean = _numbers(members, f"{name}_mean")[pairs.member].astype(np.float64)
+        mean = numbers(members, f"{name}_mean")[pairs.member].astype(np.float64)
         found[f"{name}_base"] = mean + effects[f"{name}_member_effect"] + effects[f"{name}_item_effect"]
         found |= effects
     for kind in (ITEM_ITEM, POSITIVE):
@@ -66,12 +62,12 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
             found[f"{name}_{kind}"] = _spread(product, both, len(pairs.member))
     if EASE in plan.kinds:
         owner, place, weights = _seen_neighbors(plan, EASE, members, items, inner)
-        total = np.bincount(owner, weights * _lists(members, f"{name}_positive").values[place], minlength=len(both))
+        total = np.bincount(owner, weights * lists(members, f"{name}_positive").values[place], minlength=len(both))
         found[f"{name}_ease"] = _spread(total, both, len(pairs.member))
     return {column: found[column].astype(np.float32) for column in feature_columns(plan)}
 
 
-def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
+def mixed(plan: CollaborativePlan, members: Columns, items: Columns, pairs: Pairs) -> np.ndarray:
     """Which pairs have a member's row that is older than the item's, or rows of two fits of a cut: (P,) bool."""
     left, right = _both(plan, "cut", members, items, pairs)
     own, other = _both(plan, "snapshot", members, items, pairs)
@@ -79,14 +75,14 @@ def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> 
 
 
 def _both(
-    plan: CollaborativePlan, column: str, members: Rows, items: Rows, pairs: Pairs
+    plan: CollaborativePlan, column: str, members: Columns, items: Columns, pairs: Pairs
 ) -> tuple[np.ndarray, np.ndarray]:
     """A column that both views have, of each pair's member and item: (P,) int64 each."""
-    left = _numbers(members, f"{plan.name}_member_{column}")[pairs.member]
-    return left, _numbers(items, f"{plan.name}_item_{column}")[pairs.item]
+    left = numbers(members, f"{plan.name}_member_{column}")[pairs.member]
+    return left, numbers(items, f"{plan.name}_item_{column}")[pairs.item]
 
 
-def _known(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+def _known(plan: CollaborativePlan, members: Columns, items: Columns, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Whether each pair has a member's row, and an item's; both only of one snapshot."""
     left, right = _both(plan, "cut", members, items, pairs)
     usable = ~mixed(plan, members, items, pairs)
@@ -94,35 +90,35 @@ def _known(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
 
 
 def _neighbor_mean(
-    plan: CollaborativePlan, kind: str, members: Rows, items: Rows, pairs: Pairs
+    plan: CollaborativePlan, kind: str, members: Columns, items: Columns, pairs: Pairs
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean of the residuals of the neighbors that a member has seen, 0 without any, and the sum of weights."""
     owner, place, weights = _seen_neighbors(plan, kind, members, items, pairs)
     if kind == POSITIVE:
-        weights = weights * _lists(members, f"{plan.name}_positive").values[place]
+        weights = weights * lists(members, f"{plan.name}_positive").values[place]
     count = len(pairs.member)
     total = np.bincount(owner, weights, minlength=count)
-    residuals = _lists(members, f"{plan.name}_residual").values[place]
+    residuals = lists(members, f"{plan.name}_residual").values[place]
     weighted = np.bincount(owner, weights * residuals, minlength=count)
     return np.divide(weighted, total, out=np.zeros(count), where=total > 0), total
 
 
-def _product(plan: CollaborativePlan, column: str, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
+def _product(plan: CollaborativePlan, column: str, members: Columns, items: Columns, pairs: Pairs) -> np.ndarray:
     """The product of both sides' vectors of a name: (P,) float64."""
-    left = _lists(members, f"{plan.name}_member_{column}").take(pairs.member)
-    right = _lists(items, f"{plan.name}_item_{column}").take(pairs.item)
+    left = lists(members, f"{plan.name}_member_{column}").take(pairs.member)
+    right = lists(items, f"{plan.name}_item_{column}").take(pairs.item)
     owner = np.repeat(np.arange(len(left)), left.lengths)
     return np.bincount(owner, left.values.astype(np.float64) * right.values, minlength=len(left))
 
 
 def _seen_neighbors(
-    plan: CollaborativePlan, kind: str, members: Rows, items: Rows, pairs: Pairs
+    plan: CollaborativePlan, kind: str, members: Columns, items: Columns, pairs: Pairs
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The neighbors of each pair's item that its member has seen: pair, position in the member's lists, weight."""
-    hashes = _lists(items, f"{plan.name}_{kind}_neighbors").take(pairs.item)
-    weights = _lists(items, f"{plan.name}_{kind}_weights").take(pairs.item)
+    hashes = lists(items, f"{plan.name}_{kind}_neighbors").take(pairs.item)
+    weights = lists(items, f"{plan.name}_{kind}_weights").take(pairs.item)
     owner = np.repeat(np.arange(len(hashes)), hashes.lengths)
-    place, found = _find(_lists(members, f"{plan.name}_seen"), pairs.member[owner], hashes.values)
+    place, found = _find(lists(members, f"{plan.name}_seen"), pairs.member[owner], hashes.values)
     return owner[found], place[found], weights.values[found].astype(np.float64)
 
 
@@ -148,15 +144,3 @@ def _spread(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
     spread = np.full(count, np.nan)
     spread[places] = values
     return spread
-
-
-def _numbers(rows: Rows, column: str) -> np.ndarray:
-    values = rows[column]
-    assert isinstance(values, np.ndarray)
-    return values
-
-
-def _lists(rows: Rows, column: str) -> Ragged:
-    values = rows[column]
-    assert isinstance(values, Ragged)
-    return values

@@ -7,12 +7,9 @@ import numpy as np
 from models.counters.columns import state_columns
 from models.counters.last_exposures import exposure_features, exposure_outcomes
 from models.counters.plan import OVERALL, PANES, CounterPlan, RatePlan
-from models.counters.ragged import Ragged
+from models.counters.ragged import Columns, Ragged, lists, numbers
 from models.counters.snapshot import MILLION
 from models.time_units import SECOND
-
-StateColumns = Mapping[str, "np.ndarray | Ragged"]
-"""Counter state of many keys by column: (rows,) int64, or a ragged array of ``rows`` lists of int64."""
 
 
 def empty_state(plan: CounterPlan, rows: int) -> dict[str, "np.ndarray | Ragged"]:
@@ -25,8 +22,8 @@ def empty_state(plan: CounterPlan, rows: int) -> dict[str, "np.ndarray | Ragged"
 
 def derive(
     plan: CounterPlan,
-    state: StateColumns,
-    overall: StateColumns,
+    state: Columns,
+    overall: Columns,
     as_of: np.ndarray,
     own: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
@@ -41,7 +38,7 @@ def derive(
     name, counts = plan.name, _window_counts(plan, state, as_of)
     features = {f"{name}_exposures": counts["shown"].astype(np.float32)}
     if plan.recency:
-        shown, last = _ints(state, f"{name}_shown"), _ints(state, f"{name}_shown_last")
+        shown, last = numbers(state, f"{name}_shown"), numbers(state, f"{name}_shown_last")
         seconds = np.where(shown > 0, np.maximum(as_of - last, 0) / SECOND, np.nan)  # clocks of servers may differ
         features[f"{name}_recency"] = np.log1p(seconds).astype(np.float32)
     if plan.last_exposures:
@@ -54,31 +51,31 @@ def derive(
         total, number = counts[f"{rate.name}_residual"] / MILLION, counts[f"{rate.name}_residuals"]
         features[f"{name}_{rate.name}_mean_residual"] = (total / (number + plan.smoothing)).astype(np.float32)
     for rate in plan.rates if plan.last else ():
-        outcomes = _lists(state, f"{name}_{rate.name}_last")
+        outcomes = lists(state, f"{name}_{rate.name}_last")
         for place in range(1, plan.last + 1):
             features[f"{name}_last{place}_{rate.name}"] = _outcome_from_end(outcomes, place, rate.scale)
     return features | exposure_outcomes(plan, state, as_of)
 
 
-def _overall_rate(rate: RatePlan, overall: StateColumns) -> np.ndarray:
+def _overall_rate(rate: RatePlan, overall: Columns) -> np.ndarray:
     """The rate over all settled impressions: (rows,) or (1,) float64, NaN where there are none."""
-    settled = _ints(overall, f"{OVERALL}_{rate.name}_of" if rate.filter else f"{OVERALL}_settled")
-    total = _ints(overall, f"{OVERALL}_{rate.name}_sum") / rate.scale
+    settled = numbers(overall, f"{OVERALL}_{rate.name}_of" if rate.filter else f"{OVERALL}_settled")
+    total = numbers(overall, f"{OVERALL}_{rate.name}_sum") / rate.scale
     return np.divide(total, settled, out=np.full(len(settled), np.nan), where=settled > 0)
 
 
-def _window_counts(plan: CounterPlan, state: StateColumns, as_of: np.ndarray) -> dict[str, np.ndarray]:
+def _window_counts(plan: CounterPlan, state: Columns, as_of: np.ndarray) -> dict[str, np.ndarray]:
     """Counts within the window that ends at each row's time, by statistic: (rows,) int64."""
-    now = {statistic: _ints(state, f"{plan.name}_{statistic}") for statistic in plan.statistics}
+    now = {statistic: numbers(state, f"{plan.name}_{statistic}") for statistic in plan.statistics}
     if plan.window is None:
         return now
-    panes = _lists(state, f"{plan.name}_panes")
+    panes = lists(state, f"{plan.name}_panes")
     # The window covers sixteen panes, including the one that holds as_of.
     older = _count_below(panes, as_of // plan.pane - PANES + 1)
     inside = older < panes.lengths
     counts = {}
     for statistic, count in now.items():
-        before = _lists(state, f"{plan.name}_panes_{statistic}")
+        before = lists(state, f"{plan.name}_panes_{statistic}")
         counts[statistic] = np.zeros(len(panes), np.int64)
         counts[statistic][inside] = count[inside] - before.values[(before.starts + older)[inside]]
     return counts
@@ -98,15 +95,3 @@ def _outcome_from_end(rows: Ragged, place: int, scale: int) -> np.ndarray:
     values = rows.values[rows.ends[long_enough] - place]
     outcomes[long_enough] = np.where(values >= 0, values / scale, np.nan)
     return outcomes
-
-
-def _ints(state: StateColumns, column: str) -> np.ndarray:
-    values = state[column]
-    assert isinstance(values, np.ndarray)
-    return values
-
-
-def _lists(state: StateColumns, column: str) -> Ragged:
-    values = state[column]
-    assert isinstance(values, Ragged)
-    return values

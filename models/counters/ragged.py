@@ -1,6 +1,6 @@
 """Ragged arrays: rows of different lengths in two flat arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,21 @@ class Ragged:
     def to_lists(self) -> list[list[Any]]:
         """The rows as plain Python lists."""
         return [self[row].tolist() for row in range(len(self))]
+
+
+Columns = Mapping[str, "np.ndarray | Ragged"]
+"""Columns of equally many rows, by name."""
+
+
+def numbers(columns: Columns, name: str) -> np.ndarray:
+    """A column of one value a row: (rows,)."""
+    values = columns[name]
+    assert isinstance(values, np.ndarray)
+    return values
+
+
+def lists(columns: Columns, name: str) -> Ragged:
+    """A column of a list a row."""
+    values = columns[name]
+    assert isinstance(values, Ragged)
+    return values

@@ -1,7 +1,6 @@
 """Builds a stored ``TemporalGraph`` from canonical tables and a training set, with bounded memory."""
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.features import edge_attributes, item_exposures
-from models.files import replaced_folder
+from models.files import replaced_folder, scratch_folder
 from models.graph.derive import DerivedEdge, derive, derived_edges, pageranks, weigh_by_common_neighbours
 from models.graph.edges import describe_attributes, write_edges
 from models.graph.engine import Engine
@@ -54,7 +53,7 @@ def build_graph(
     with (
         _write_errors(folder),
         replaced_folder(folder) as fresh,
-        _scratch_folder(folder) as scratch,
+        scratch_folder(folder.absolute().with_name(f".{folder.name}.scratch")) as scratch,
         engine.connect(scratch) as connection,
     ):
         relations = Relations(spec, tables, training_set, connection, scratch)
@@ -151,18 +150,6 @@ def _write_errors(folder: Path) -> Iterator[None]:
             f"{folder}: expected a folder that can be written and room on its disk; found {error}. Free the disk or "
             "choose another folder"
         ) from error
-
-
-@contextmanager
-def _scratch_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder next to the graph for what does not fit into memory; always removed at the end."""
-    scratch = folder.absolute().with_name(f".{folder.name}.scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

@@ -86,10 +86,16 @@ class FeatureEncoding:
         expected += [f"{name} (category)" for name in self.categories]
         found = [f"{c.name} ({c.kind})" for kind in ("number", "category") for c in columns if c.kind == kind]
         size = sum(column.size for column in columns if column.kind == "vector")
-        if expected != found or size != len(self.vector_means):
+        if expected == found and size != len(self.vector_means):
             raise EncodingError(
-                f"features of {owner}: expected {expected} and vectors of {len(self.vector_means)} components, as the "
-                f"model was trained on; found {found} and {size}: build the graph from the model's spec, or train again"
+                f"features of {owner}: expected vectors of {len(self.vector_means)} components, as the model was "
+                f"trained on; found {size}: the spec gives them another size, or the model is of a release whose texts "
+                "had one. Train a new version"
+            )
+        if expected != found:
+            raise EncodingError(
+                f"features of {owner}: expected {expected}, as the model was trained on; found {found}: build the "
+                "graph from the model's spec, or train again"
             )
 
     @classmethod

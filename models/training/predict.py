@@ -38,8 +38,13 @@ def predict(
     ``state``: as_of = everything strictly before the seed; frozen = the member side as of ``frozen_time``, the start of
     the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
+    Where the trees serve alone the network is not run, as at the endpoint.
     """
-    return predict_parts(model, graph, rows, state, calibrated, lag)[PRODUCT]
+    if model.trees is None or not model.trees.serve_alone:
+        return predict_parts(model, graph, rows, state, calibrated, lag)[PRODUCT]
+    trees = model.trees.logits(_tree_values(model, graph, rows, state, lag))
+    product = {PRODUCT: model.trees.mean(np.zeros_like(trees), trees)}
+    return _probabilities(model, graph, rows, product, calibrated)[PRODUCT]
 
 
 def predict_parts(
@@ -58,18 +63,28 @@ def predict_parts(
     started = perf_counter()
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.largest_fan_out, lag)
-    found, calibrations = {PRODUCT: logits}, {PRODUCT: model.calibration}
+    found = {PRODUCT: logits}
     if model.trees is not None:
         between = perf_counter()
-        values = SeedValues(model.ranker.config, model.schema, model.encoding, graph).of(rows, state, lag)
-        trees = model.trees.logits(values)
+        trees = model.trees.logits(_tree_values(model, graph, rows, state, lag))
         if seconds is not None and len(rows):
             ended = perf_counter()
             seconds.update(network=(between - started) / len(rows), trees=(ended - between) / len(rows))
         found = {PRODUCT: model.trees.mean(logits, trees), "network": logits, "trees": trees}
-        calibrations |= model.trees.alone
+    return _probabilities(model, graph, rows, found, calibrated)
+
+
+def _tree_values(model: Model, graph: TemporalGraph, rows: Tensor, state: MemberState, lag: int) -> np.ndarray:
+    return SeedValues(model.ranker.config, model.schema, model.encoding, graph).of(rows, state, lag)
+
+
+def _probabilities(
+    model: Model, graph: TemporalGraph, rows: Tensor, logits: dict[str, np.ndarray], calibrated: bool
+) -> dict[str, np.ndarray]:
+    """The probabilities of each part's logits, by the part's own calibration."""
     none, cold = Calibration.none(model.tasks), cold_seeds(graph, rows, model.schema.seeds.exposures)
-    return {part: (calibrations[part].of_seeds() if calibrated else none).apply(found[part], cold) for part in found}
+    own = {PRODUCT: model.calibration, **(model.trees.alone if model.trees else {})}
+    return {part: (own[part].of_seeds() if calibrated else none).apply(found, cold) for part, found in logits.items()}
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,15 @@ class Part:
     """Codes (rows,)."""
     strata: np.ndarray | None = None
     """(rows,) int64: only rows of one stratum are compared; None = all are."""
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """(rows,) int64: twice the member's half plus the label of a row to learn from; 4 plus that of one to measure
+        on; 6 of the others."""
+        found = np.full(len(self.labels), 6, np.int64)
+        found[self.learn] = 2 * (self.members[self.learn] % 2) + (self.labels[self.learn] == 1)
+        found[self.held] = 4 + (self.labels[self.held] == 1)
+        return found
 
     def area(self, rows: np.ndarray, scores: np.ndarray) -> float:
         """AUC of ``scores`` (n,) of the n rows of ``rows`` (rows,) bool; within strata: by pairs. NaN = undefined."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitoring.leaks.parts import Part
+from monitoring.leaks.tables import Table
 
 _FEWEST_ROWS, _FEWEST_MEMBERS, _LEAST_SHARE = 50, 20, 0.05
 _BOUND, _RATIO, MOST_EXPECTED = 0.98, 200.0, 0.8
@@ -25,26 +25,25 @@ class Pure(NamedTuple):
     """The share of all positives that is in them."""
 
 
-def pure_of(part: Part, bins: np.ndarray, count: int) -> Pure | None:
-    """The validate rows in those bins (rows,) that are nearly all positive on train, if they are on validate too.
+def pure_of(table: Table) -> Pure | None:
+    """The validate rows in those bins that are nearly all positive on train, if they are on validate too.
 
     An honest number of an AUC up to .90 has a tail of high rates as well; its odds there are below ``_RATIO`` times.
     """
-    odds = _RATIO * _odds(part.labels[part.learn])
-    negatives, positives = (np.bincount(bins[part.learn & (part.labels == one)], minlength=count) for one in (0, 1))
-    chosen = part.held & ((positives > 0) & (positives >= odds * negatives))[bins]
-    labels = part.labels[chosen]
-    n, found, total = len(labels), float(labels.sum()), float(part.labels[part.held].sum())
-    if n < _FEWEST_ROWS or found < _LEAST_SHARE * total or len(np.unique(part.members[chosen])) < _FEWEST_MEMBERS:
+    part, (negatives, positives) = table.part, table.learn.sum(axis=0)
+    odds = _RATIO * float(positives.sum()) / max(float(negatives.sum()), 1)
+    nearly_all = (positives > 0) & (positives >= odds * negatives)
+    n, found = (int(rows[nearly_all].sum()) for rows in (table.held.sum(axis=0), table.held[1]))
+    total = int(table.held[1].sum())
+    if n < _FEWEST_ROWS or found < _LEAST_SHARE * total:
         return None
     least = max(_BOUND, _SURE * odds / (1 + _SURE * odds))
     if _low(found, n) <= least or found < odds * (n - found):
         return None
+    chosen = part.held & nearly_all[table.bins]
+    if len(np.unique(part.members[chosen])) < _FEWEST_MEMBERS:
+        return None
     return Pure(chosen, found / n, found / total)
-
-
-def _odds(labels: np.ndarray) -> float:
-    return float(np.sum(labels == 1) / max(np.sum(labels == 0), 1))
 
 
 def _low(found: float, n: int) -> float:

@@ -20,7 +20,9 @@ With sampled negatives, popularity alone tells positives from draws. Then an AUC
 popularity, the model knows popularity, and columns that we derive from what was strictly before are not suspected.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +30,19 @@ import numpy as np
 
 from models.spec import Spec
 from monitoring.documents import plain
-from monitoring.leaks.alone import bins_of, crossed, rates
+from monitoring.leaks.alone import Ordered, bins_of
 from monitoring.leaks.copies import copies_of
 from monitoring.leaks.finding import finding_of
 from monitoring.leaks.parts import ENOUGH, Part
 from monitoring.leaks.popularity import strata_of
 from monitoring.leaks.pure import MOST_EXPECTED, Pure, pure_of
 from monitoring.leaks.rows import Rows, changes, read_rows
+from monitoring.leaks.tables import Table
 from monitoring.leaks.without import scores_of
 
 ALONE, STRONG, CLOSED = 0.95, 0.90, 0.6
+_CHANGES = ("member", "item")
+"""A number's change is that since the previous row of the same member, or of the same item."""
 
 
 @dataclass(frozen=True)
@@ -106,38 +111,43 @@ def _parts(rows: Rows, task: str, labels: np.ndarray) -> list[Part]:
 
 
 def _of_task(rows: Rows, parts: list[Part], columns: list[str]) -> list[dict[str, Any]]:
-    named: dict[str, dict[str, Any]] = {}
-    suspects: list[_Suspect] = []
-    for part in parts:
-        for column in (name for name in columns if name not in named):
-            bins, count = bins_of(rows.values[column], column in rows.categories, part.learn, part.held)
-            scores = rates(bins, count, part.labels, part.learn)[part.held]
-            area = part.area(part.held, scores)
-            if _knows(part, area, scores):
-                named[column] = finding_of(part, column, "alone", area)
-                continue
-            if column not in rows.categories and (jump := _jump(rows, part, column)):
-                named[column] = jump
-                continue
-            own = crossed(bins, count, part.labels, part.learn, part.members)[part.learn]
-            on_train, pure = part.area(part.learn, own), pure_of(part, bins, count)
+    """The findings of one task: by rule, then by part, then in the order of the columns."""
+    named: dict[str, tuple[int, dict[str, Any]]] = {}
+    suspects: list[tuple[int, _Suspect]] = []
+    for column in columns:
+        views = _views(rows, column)
+        for place, part in enumerate(parts):
+            tables = [Table.of(part, *view(part)) for view in views]
+            if finding := _alone(part, column, tables):
+                named[column] = place, finding
+                break
+            table = tables[0]
+            area, on_train, pure = table.held_area(), table.learn_area(), pure_of(table)
             if pure or max(area, on_train) >= STRONG:
-                suspects.append(_Suspect(column, part, area, on_train, scores, own, pure))
-    rest = [suspect for suspect in suspects if suspect.column not in named]
-    return [*named.values(), *_added(rows, parts[0], rest, set(named))]
+                scores = table.held_scores(), table.learn_scores()
+                suspects.append((place, _Suspect(column, part, area, on_train, *scores, pure)))
+    by_part = sorted(named.values(), key=itemgetter(0))
+    rest = [suspect for _, suspect in sorted(suspects, key=itemgetter(0)) if suspect.column not in named]
+    return [*(finding for _, finding in by_part), *_added(rows, parts[0], rest, set(named))]
 
 
-def _knows(part: Part, area: float, scores: np.ndarray) -> bool:
-    return area >= ALONE and part.low(part.held, lambda draws: draws(scores)) >= STRONG
+def _views(rows: Rows, column: str) -> list[Callable[[Part], tuple[np.ndarray, int]]]:
+    """The bins of a column in a part of the rows, and those of its changes (``_CHANGES``), where it is a number."""
+    values = rows.values[column]
+    if column in rows.categories:
+        return [lambda part: bins_of(values, True, part.learn, part.held)]
+    ordered = [Ordered.of(each) for each in (values, *(changes(rows, column, role) for role in _CHANGES))]
+    return [lambda part, one=one: one.bins(part.learn, part.held) for one in ordered]  # type: ignore[misc]
 
 
-def _jump(rows: Rows, part: Part, column: str) -> dict[str, Any] | None:
-    for role in ("member", "item"):
-        bins, count = bins_of(changes(rows, column, role), False, part.learn, part.held)
-        scores = rates(bins, count, part.labels, part.learn)[part.held]
-        area = part.area(part.held, scores)
-        if _knows(part, area, scores):
-            return finding_of(part, column, "jump", area, role=role)
+def _alone(part: Part, column: str, tables: list[Table]) -> dict[str, Any] | None:
+    """What is found of a column by its values, or else by its changes."""
+    for table, role in zip(tables, (None, *_CHANGES), strict=False):
+        area = table.held_area()
+        if area >= ALONE and part.low(part.held, lambda draws, one=table: draws(one.held_scores())) >= STRONG:  # type: ignore[misc]
+            return (
+                finding_of(part, column, "jump", area, role=role) if role else finding_of(part, column, "alone", area)
+            )
     return None
 
 

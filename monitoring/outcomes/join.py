@@ -1,15 +1,14 @@
 """Join of served impressions with their outcomes: settled labels, day by day."""
 
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import clock, outcome_parts
+from models.files import scratch_folder
 from models.spec import Spec
 from models.sql import literal
 from models.time_units import DAY, microseconds
@@ -65,7 +64,7 @@ def join(
     """
     places = [outcomes] if isinstance(outcomes, Path | str) else list(outcomes)
     span = _start(first_day), _start(last_day) + DAY
-    with _scratch(folder) as scratch, connected(scratch) as connection:
+    with scratch_folder(folder / _SCRATCH) as scratch, connected(scratch) as connection:
         torn = stored.load(connection, spec, places, span, now, scratch)
         until = None if impressions is None else shown.load(connection, spec, impressions)
         (some,) = connection.execute(f"SELECT count(*) FROM {stored.STORED}").fetchone() or (0,)
@@ -159,18 +158,6 @@ class _Days:
         following = self._opened(time + DAY, whole)
         candidates = f"{narrow} ({rows}) UNION ALL {narrow} ({following.rows})"
         shown.match_by_time(self._connection, self._spec, candidates, time + DAY)
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for what is written on the way; that of a killed call is removed first."""
-    scratch = folder / _SCRATCH
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _start(day: str) -> int:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from models.command_line import DEFAULT_STATE
 from models.documents import read_json
 from pipelines.errors import SettingsError
 from pipelines.settings import DEFAULTS, ClusterSettings, read_settings
@@ -20,7 +21,7 @@ MOST_NODES = 64
 def add_state(command: argparse.ArgumentParser) -> None:
     """Add ``--state``."""
     summary = "folder of the registry, stores and reports"
-    command.add_argument("--state", type=Path, default=Path("state"), help=summary)
+    command.add_argument("--state", type=Path, default=DEFAULT_STATE, help=summary)
 
 
 def add_canary(command: argparse.ArgumentParser) -> None:

@@ -5,16 +5,15 @@ import shlex
 from pathlib import Path
 
 from models.addresses import sqlite_address
+from models.command_line import DEFAULT_STATE, leading_options
 from serving.deployment.record import last_served
 from serving.errors import RegistryError
 from serving.versions.registry import Registry
 
-_STATE = Path("state")
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the options that select a model."""
-    command.add_argument("--state", type=Path, default=_STATE, help="state folder (default: state)")
+    command.add_argument("--state", type=Path, default=DEFAULT_STATE, help="state folder (default: state)")
     command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
     command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
 
@@ -39,13 +38,5 @@ def find(options: argparse.Namespace) -> tuple[Registry, str]:
 
 def next_step(options: argparse.Namespace, command: str, rest: str = "") -> str:
     """The line that names the next command, with the options that lead to the same product."""
-    given = {
-        "--target": options.target if getattr(options, "target", "embedded") != "embedded" else None,
-        "--state": options.state if options.state != _STATE else None,
-        "--model": options.model,
-        "--tracking-uri": options.tracking_uri,
-        "--namespace": getattr(options, "namespace", None),
-        "--endpoint": getattr(options, "endpoint", None),
-    }
-    named = [part for option, value in given.items() if value is not None for part in (option, str(value))]
-    return f"next: python -m serving {shlex.join([*command.split(), *named])}{rest}"
+    leading = leading_options(options, "serving", command.split()[0])
+    return f"next: python -m serving {shlex.join([*command.split(), *leading])}{rest}"

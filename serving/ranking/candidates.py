@@ -42,7 +42,7 @@ def given_candidates(features: Sequence[Feature], instance: Any, place: str) -> 
             wanted = f"{len(instance.items)} values, one per item"
             raise RequestError(f"{place}candidates.{feature.name}: expected {wanted}; found {len(values)}")
         if values is not None:
-            found[feature.name] = tuple(values)
+            found[feature.name] = tuple(None if value == "" else value for value in values)  # as in retrieval
     return found
 
 

@@ -100,7 +100,7 @@ class RequestParser:
             items=tuple(instance.items),
             surface=given.surface,
             time=now if given.time is None else microseconds(given.time),
-            context={name: value for name, value in columns.items() if value is not None},
+            context={name: value for name, value in columns.items() if value not in (None, "")},  # as in retrieval
             candidates=given_candidates(self._candidates, instance, place),
             explain=instance.explain,
             text_keys=has_text_keys(document, self._integers),

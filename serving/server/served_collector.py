@@ -19,13 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from models import outcome_parts, served_parts
 from models.outcome_parts import Outcome
-from models.served_rows import lines, row
+from models.served_rows import line_object, lines, row
 from models.storage import join
 from serving.settings.private import write_private
 
@@ -72,7 +69,7 @@ def write_served(address: str, name: str, content: list[bytes]) -> int:
 def write_outcomes(address: str, name: str, content: list[bytes]) -> int:
     """Write lines of outcomes, each below its product's name. Raises OSError."""
     products: dict[str, list[Outcome]] = {}
-    for line in filter(None, map(_object, content)):
+    for line in filter(None, map(line_object, content)):
         if line.keys() >= {"product", *Outcome._fields}:
             products.setdefault(line["product"], []).append(Outcome(*(line[field] for field in Outcome._fields)))
     return sum(outcome_parts.write(join(address, product), name, rows) for product, rows in products.items())
@@ -81,14 +78,6 @@ def write_outcomes(address: str, name: str, content: list[bytes]) -> int:
 def outcomes_beside(served: str) -> str:
     """The address of the outcomes of all products, beside that of a served log."""
     return join(served.rstrip("/").removesuffix(f"/{served_parts.FOLDER}"), outcome_parts.FOLDER)
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 class Collector:

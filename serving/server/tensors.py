@@ -235,8 +235,8 @@ def _flat(data: list[Any], levels: int, place: str) -> list[Any]:
 
 
 def _known(value: Any) -> Any:
-    """A candidate's value: NaN and the empty text are a missing one, since a tensor has no null."""
-    return None if value == "" or value != value else value
+    """A candidate's value: NaN is a missing number, since a tensor has no null."""
+    return None if value != value else value
 
 
 def _text(value: Any, place: str) -> Any:

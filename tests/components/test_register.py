@@ -93,7 +93,9 @@ def registered(
     return decision, {task: rates.tolist() for task, rates in FakeRegistry.prior.probabilities([7, 8, 9]).items()}
 
 
-def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prior_is_of_the_train_window_whatever_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     later = [
         {"item": item, "window": window, "clicked": item != 7, "liked": True}
@@ -102,6 +104,9 @@ def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, mo
     ]
     decision, prior = registered(tmp_path / "plain", [])
     assert decision == "promote"
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if "version 5 of" in line)
+    assert ": promote. click AUC" in said
+    assert ".;" not in said
     assert prior["click"] == pytest.approx([0.8, 0.2, 0.5])  # (30 + 20 * 0.5) / 50, (20 * 0.5) / 50, all together
     assert prior["like"] == pytest.approx([0.2, 0.8, 0.5])
     assert registered(tmp_path / "later", later * 100) == (decision, prior)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from components.watched import node_features_of
 from models.time_units import DAY, microseconds
@@ -40,3 +41,20 @@ def test_features_of_nodes_come_from_the_store_as_of_the_time_of_serving(tmp_pat
     columns = day_columns(spec, retrieve, rows)
     assert columns["title (length)"]["missing"] == columns["embedding (norm)"]["missing"] == 1
     assert day_columns(spec, retrieve, rows.slice(0, 0)) == {}
+
+
+def test_a_store_that_cannot_be_read_leaves_the_verdict_without_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tiny_spec()
+    store = tiny.store_of(spec, tmp_path / "state")
+    tiny.apply_tables(store, spec, tiny.tables(spec, tmp_path / "tables"), tmp_path / "state")
+    step: Any = SimpleNamespace(spec=spec, open_store=lambda: store)
+    retrieve = node_features_of(step)
+    assert retrieve is not None
+    (tmp_path / "tables" / "posts.parquet").write_bytes(b"no")
+    one = {"member": [tiny.MEMBERS[0]], "item": [tiny.POSTS[0]], "served": [BEGIN + DAY], "fallback": [False]}
+    assert day_columns(spec, retrieve, pa.table(one)) == {}
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert "features of members and items are not compared: " in lines[0]

@@ -233,6 +233,15 @@ def test_a_null_key_is_an_error(own_world: World, tmp_path: Path) -> None:
         retrieve(own_world.store, own_world.spec, own_world.tables, tmp_path / "training")
 
 
+def test_an_empty_text_of_context_is_missing(own_world: World, tmp_path: Path) -> None:
+    frame = pd.read_parquet(own_world.tables / "impressions.parquet")
+    tiny.write(own_world.tables, "impressions", frame.assign(device=frame["device"].replace({"web": ""})))
+    retrieve(own_world.store, own_world.spec, own_world.tables, tmp_path / "training")
+    found = pd.read_parquet(tmp_path / "training" / "impressions.parquet")["device"]
+    assert set(found.dropna()) == {"phone"}
+    assert found.isna().any()
+
+
 def test_no_impressions_give_an_empty_training_set(own_world: World, tmp_path: Path) -> None:
     full = retrieve(own_world.store, own_world.spec, own_world.tables, tmp_path / "full")
     tiny.write(own_world.tables, "impressions", pd.read_parquet(own_world.tables / "impressions.parquet").iloc[:0])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.files import new_folder, replaced_file, write_text
+from models.files import new_folder, replaced_file, scratch_folder, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -44,3 +44,12 @@ def test_an_error_leaves_no_new_folder(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError), new_folder(tmp_path / "folder"):
         raise InterruptedError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_begins_empty_and_is_gone_at_the_end(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "left", "by a killed call")
+    with pytest.raises(NotADirectoryError), scratch_folder(tmp_path / "a") as scratch:
+        write_text(scratch / "file", "").joinpath("b").mkdir()
+    assert not list(tmp_path.iterdir())
+    with scratch_folder(tmp_path / "b") as scratch:
+        assert not list(scratch.iterdir())

@@ -197,7 +197,9 @@ def test_trees_are_the_floor_of_their_own_product_and_are_timed(product: FakePro
     )
     np.testing.assert_array_equal(predictions["candidate_click"], predictions["trees_click"])
     assert document["cost"]["network"] > document["cost"]["trees"] > 0
-    assert "trees serve alone" not in document["standing"]["sentence"]  # the spec did not ask for it
+    # Whether the spec or validation chose the weights: nothing is left to recommend.
+    assert "trees serve alone" in document["standing"]["sentence"]
+    assert document["standing"]["recommendation"] is None
 
 
 def test_where_nothing_is_judged_nothing_is_fitted(product: FakeProduct, tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def test_without_a_champion_the_floor_is_the_reference() -> None:
     verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "trees": 1.0}))
     assert verdict.promoted
     assert verdict.reference == "trees"
+    assert "not below the floor" in verdict.reasons[0]
+    assert verdict.reasons[1].startswith("There is no champion")
 
 
 def test_clearly_worse_is_held_with_figures() -> None:

@@ -45,7 +45,8 @@ def test_the_trees_are_recommended_where_the_candidate_is_no_better() -> None:
     assert standing(document((0.01, 0.02), (-0.1, -0.05)), True)["recommendation"] is None
     level = standing(document((-0.01, 0.02), None, cost=COST), True)["recommendation"]
     assert level == (
-        "Serve the trees alone: the same quality on click; here they scored a row in 12 µs, the network in 310 µs. "
+        "Serve the trees alone: the same quality on click; in the batches of this run they scored a row in 12 µs, "
+        "the network in 310 µs. "
         "Set `model.trees_weight: 1` and run again; they serve at the same endpoint."
     )
     worse = standing(document((-0.02, -0.01), None), False)["recommendation"]
@@ -55,7 +56,7 @@ def test_the_trees_are_recommended_where_the_candidate_is_no_better() -> None:
 
 def test_trees_that_serve_alone_are_not_compared_with_themselves() -> None:
     found = standing(document((0.0, 0.0), None), True, alone=True)
-    assert found == {"sentence": "The trees serve alone (`model.trees_weight: 1`).", "recommendation": None}
+    assert found == {"sentence": "The trees serve alone: their weight is 1 in every task.", "recommendation": None}
 
 
 def test_the_difference_is_paired_and_constant_trees_are_none() -> None:

@@ -14,12 +14,13 @@ import pyarrow as pa
 from feature_repo.sources.declared.checks import check
 from feature_repo.sources.declared.database import Database, database
 from feature_repo.sources.declared.files import is_text, raw_files, read_raw
-from feature_repo.sources.declared.frames import frame, one_table
+from feature_repo.sources.declared.frames import frame
 from feature_repo.sources.declared.joins import joined, once
 from feature_repo.sources.declared.kinds import kinds
 from feature_repo.sources.declared.members import members
 from feature_repo.sources.declared.rows import LEFT_OUT, Declared, Raw, canonical_rows
 from feature_repo.sources.files import read_once, without_members
+from feature_repo.sources.one_table import one_table
 from models.spec import Spec
 
 __all__ = ["read", "tables"]
@@ -46,7 +47,8 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
         for name, one in declared.items():
             parts, places = _parts(data, one, connected, named[name])
             left_out = sum(int((part.schema.metadata or {}).get(LEFT_OUT, b"0")) for part in parts)
-            rows[name] = without_members(one_table(parts, places, name), named[name])  # before any join
+            advice = f"Give the raw column a type under source.tables.{name}.types"
+            rows[name] = without_members(one_table(parts, places, advice), named[name])  # before any join
             dropped[name] = {"not where": left_out}
             if one.table.once:
                 kept = once(rows[name], one.table.once, one.zone)

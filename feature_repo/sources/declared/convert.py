@@ -126,7 +126,8 @@ def _number(found: str, value: str, label: bool) -> Conversion | None:
         number = f"CASE WHEN NOT contains({value}, '_') THEN TRY_CAST({value} AS DOUBLE) END"
         if not label:
             return Conversion(number, "a number")
-        return Conversion(f"CASE lower({value}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "0 or 1")
+        said = f"CAST(TRY_CAST({value} AS BOOLEAN) AS TINYINT)"  # true, t, yes, y and their opposites
+        return Conversion(f"coalesce({said}, {number})", "0 or 1")
     if found == "BOOLEAN":
         return Conversion(f"CAST({value} AS TINYINT)", "0 or 1")
     if found.startswith("DECIMAL") or found in ("HUGEINT", "UHUGEINT"):

@@ -23,7 +23,7 @@ def raw_files(data: Path | None, name: str, table: SourceTable) -> list[Path]:
     for pattern in table.patterns:
         files = sorted(_matching(data, pattern))
         if not files:
-            here = sorted(path.name for path in data.glob("*") if not _hidden(path))[:_NAMED]
+            here = sorted(path.name for path in data.glob("*") if not is_hidden(Path(path.name)))[:_NAMED]
             raise SourceError(
                 f"source.tables.{name}.files: expected Parquet or CSV files at {pattern} in {data}; found none. There "
                 f"{'are' if here else 'is'} {', '.join(here) or 'nothing'}"
@@ -43,7 +43,7 @@ def _matching(data: Path, pattern: str) -> Iterator[Path]:
         yield place
     elif place.is_dir():
         for path in place.glob("*"):
-            if _hidden(path):
+            if is_hidden(Path(path.name)):
                 continue
             if path.is_dir():
                 raise SourceError(
@@ -52,13 +52,15 @@ def _matching(data: Path, pattern: str) -> Iterator[Path]:
             yield path
     else:
         try:
-            yield from (path for path in data.glob(pattern) if path.is_file() and not _hidden(path))
+            found = (path for path in data.glob(pattern) if path.is_file())
+            yield from (path for path in found if not is_hidden(path.relative_to(data)))
         except (ValueError, NotImplementedError) as error:
             raise SourceError(f"{pattern}: expected a pattern of files; found {error}") from None
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith((".", "_"))
+def is_hidden(path: Path) -> bool:
+    """Whether a file's name, or that of a folder on the (relative) path to it, begins with a dot or ``_``."""
+    return any(part.startswith((".", "_")) and part != ".." for part in path.parts)
 
 
 def is_text(path: Path) -> bool:
@@ -71,7 +73,7 @@ def read_raw(path: Path, table: SourceTable) -> pa.Table:
     try:
         if not is_text(path):
             check_column_names(path, pq.read_schema(path).names)
-            return pq.read_table(path).replace_schema_metadata(None)
+            return _without_halves(pq.read_table(path).replace_schema_metadata(None))
         found = read_texts(path, table)
         check_column_names(path, found.column_names)
         return found
@@ -80,6 +82,17 @@ def read_raw(path: Path, table: SourceTable) -> pa.Table:
     except (pa.ArrowException, OSError, UnicodeError) as error:
         kind = "CSV" if is_text(path) else "Parquet"
         raise SourceError(f"{path}: expected a {kind} file; found {' '.join(str(error).split())[:300]}") from None
+
+
+def _without_halves(rows: pa.Table) -> pa.Table:
+    """The rows with numbers of 16 bits, which DuckDB does not read, as numbers of 32: the same values."""
+    for place, field in enumerate(rows.schema):
+        listed = pa.types.is_list(field.type) or pa.types.is_large_list(field.type)
+        listed = listed or pa.types.is_fixed_size_list(field.type)
+        if pa.types.is_float16(field.type.value_type if listed else field.type):
+            wider = pa.list_(pa.float32()) if listed else pa.float32()
+            rows = rows.set_column(place, field.name, rows[place].cast(wider))
+    return rows
 
 
 def read_texts(path: Path, table: SourceTable, quoted_nulls: bool = True) -> pa.Table:

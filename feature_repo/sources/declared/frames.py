@@ -7,36 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.exact_frames import NULLABLE
-from feature_repo.sources.errors import SourceError
 
 _EXACT = {**NULLABLE, pa.bool_(): pd.BooleanDtype()}
-
-
-def one_table(parts: Sequence[pa.Table], places: Sequence[str], table: str) -> pa.Table:
-    """The parts of a table as one. Raises SourceError if a column has values of two types."""
-    full = [place for place, part in enumerate(parts) if part.num_rows] or [0]  # without a row nothing has a type
-    parts = [_without_empty_types(parts[place].replace_schema_metadata(None)) for place in full]
-    places = [places[place] for place in full]
-    first: dict[str, tuple[pa.DataType, str]] = {}
-    for part, place in zip(parts, places, strict=True):
-        for field in part.schema:
-            if pa.types.is_null(field.type):
-                continue
-            kind, other = first.setdefault(field.name, (field.type, place))
-            if kind != field.type:
-                raise SourceError(
-                    f"{place}: table {table}, column {field.name}: expected {kind} as in {other}; found {field.type}. "
-                    f"Give the raw column a type under source.tables.{table}.types"
-                )
-    return pa.concat_tables(parts, promote_options="default")
-
-
-def _without_empty_types(part: pa.Table) -> pa.Table:
-    """A column without a value has no type."""
-    for place, field in enumerate(part.schema):
-        if part.num_rows == part[place].null_count and part.num_rows:
-            part = part.set_column(place, field.name, pa.nulls(part.num_rows))
-    return part
 
 
 def frame(rows: pa.Table, outcomes: Sequence[str]) -> pd.DataFrame:

@@ -17,6 +17,8 @@ from models.sql import identifier
 
 LEFT_OUT = b"heliograph.left_out"
 """Key of the metadata: how many rows ``where`` left out."""
+FILL_IN = "FILL_IN"
+"""What `init` writes for a column that a user has to name."""
 _ROW = "row of the file"
 _ROWS = "rows of the file"
 _NO_TIMES = Times()
@@ -90,7 +92,7 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
         if name not in known:
             raise SourceError(
                 f"{raw.place}: expected the column {name} (source.tables.{declared.name}); found {', '.join(known)}. "
-                f"{_advice(known)}"
+                f"{_advice(known, name)}"
             )
     missing = sorted({name for one in read for name in one.untyped if name not in types}) if raw.texts else []
     if missing:
@@ -101,7 +103,9 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
         )
 
 
-def _advice(known: list[str]) -> str:
+def _advice(known: list[str], name: str) -> str:
+    if name == FILL_IN:
+        return "Finish the lines marked TO DO in the spec"
     """What to do about a column that is missing; ``known``: the raw columns."""
     for other in (";", "\t", "|"):
         if len(known) == 1 and other in known[0]:

@@ -30,8 +30,8 @@ def guess(folder: Path, out: Path | None = None) -> list[str]:
             for table in tables
         )
         raise SourceError(
-            f"{folder}: expected a table of what was shown, with a time and the keys of member and item; found "
-            f"{listed}. Write source.tables by hand (docs/tables.md)"
+            f"{folder}: expected a table of what was shown, with a time and the keys, which repeat, of member and "
+            f"item; found {listed}. Write source.tables by hand (docs/tables.md)"
         )
     text, names = spec_text(name, folder.name, found)
     spec = parse_spec(text, str(target))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.sources.declared.files import ENDINGS, is_text
+from feature_repo.sources.declared.files import ENDINGS, is_hidden, is_text
 from feature_repo.sources.errors import SourceError
 
 _HEAD = 65_536
@@ -37,26 +37,35 @@ def delimiter_of(path: Path) -> str:
 def _parts(folder: Path) -> Iterator[tuple[str, list[Path]]]:
     """(files as the spec names them, paths), in the order of the names."""
     alike: dict[str, list[Path]] = {}
-    shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "_"))]
+    shown = [path for path in sorted(folder.iterdir()) if not is_hidden(Path(path.name))]
     for path in shown:
         if path.is_dir():
             inside = [one for one in sorted(path.glob("*")) if _is_table(one)]
             if inside and len({is_text(one) for one in inside}) == 1:
                 alike[path.name] = inside
+            elif not inside:
+                alike |= _below(path)
         elif _is_table(path):
             alike.setdefault(re.sub(r"\d+", "*", path.name), []).append(path)
     for pattern, paths in alike.items():
         matched = [path for path in shown if fnmatch.fnmatchcase(path.name, pattern)]
         if len(paths) == 1 or "*" not in pattern:
-            yield (paths[0].name if "*" in pattern else pattern), paths
-        elif matched == paths and len({_first_line(path) for path in paths}) == 1:
+            yield (paths[0].name if "*" in pattern and "/" not in pattern else pattern), paths
+        elif "/" in pattern or (matched == paths and len({_first_line(path) for path in paths}) == 1):
             yield pattern, paths
         else:
             yield from ((path.name, [path]) for path in paths)
 
 
+def _below(folder: Path) -> dict[str, list[Path]]:
+    """The pattern of the files in a folder's folders, such as one a day, and these; none if their endings differ."""
+    inside = [one for one in sorted(folder.rglob("*")) if _is_table(one) and not is_hidden(one.relative_to(folder))]
+    endings = {"".join(one.suffixes[-2:] if one.suffix == ".gz" else one.suffixes[-1:]) for one in inside}
+    return {f"{folder.name}/**/*{endings.pop()}": inside} if len(endings) == 1 else {}
+
+
 def _is_table(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith((".", "_")) and path.name.lower().endswith(ENDINGS)
+    return path.is_file() and not is_hidden(Path(path.name)) and path.name.lower().endswith(ENDINGS)
 
 
 def _first_line(path: Path) -> str:

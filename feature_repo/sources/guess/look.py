@@ -27,6 +27,7 @@ _TIME_NAME = re.compile(
     r"published|from|until)(_|$)|(time|date|stamp|[a-z]At|_ms|_us)$",
     re.IGNORECASE,
 )
+_UNSIGNED = ("UBIGINT", "HUGEINT", "UHUGEINT")
 _KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|sku|asin|isbn)([\W_]|$)|[a-z](Id|ID|Key)$")
 
 
@@ -60,7 +61,8 @@ class Looked:
     @property
     def keyed(self) -> bool:
         """Whether its values may be keys."""
-        return self.kind in ("whole", "text") and self.words < 1.5 and not self.binary
+        most = 5 if self.key_name else 1.5  # words: a key may have spaces, but is no sentence
+        return self.kind in ("whole", "text") and self.words < most and not self.binary
 
     @property
     def unique(self) -> bool:
@@ -144,6 +146,9 @@ def _look(values: pa.ChunkedArray, name: str, texts: bool) -> Looked:
         if sql == "VARCHAR":
             count = "SELECT avg(len(string_split(trim(value), ' '))) FROM handed WHERE value IS NOT NULL"
             words = (connection.execute(count).fetchone() or [0])[0] or 0.0
+        if sql in ("DOUBLE", "FLOAT") and _KEY_NAME.search(name):  # a key that is null somewhere, as pandas stores it
+            exact = f"SELECT bool_and({cast} = trunc({cast}) AND abs({cast}) < 9007199254740992) FROM handed"
+            sql = "BIGINT" if (connection.execute(exact).fetchone() or [None])[0] else sql
         bounds = connection.execute(f"SELECT min({cast}), max({cast}) FROM handed").fetchone() if rows else None
     kind, unit = _kind(sql, name, bounds)
     if kind == "text" and texts and present and _is_list(values):
@@ -163,7 +168,8 @@ def _kind(sql: str, name: str, bounds: Any) -> tuple[str, str]:
         return "naive", ""
     if sql == "BOOLEAN":
         return "boolean", ""
-    if sql == "VARCHAR":
+    beyond = sql in _UNSIGNED and bool(bounds) and bounds[1] is not None and bounds[1] >= 2**63
+    if sql == "VARCHAR" or beyond:  # what no whole number of 64 bits holds is exact as text
         return "text", ""
     whole = sql.endswith("INT") or sql.endswith("INTEGER")
     number = whole or sql in ("DOUBLE", "FLOAT") or sql.startswith("DECIMAL")

@@ -21,7 +21,13 @@ def moments(table: Table, *names: str) -> list[pa.ChunkedArray]:
     declared = Declared(
         table.name, SourceTable(files="any", columns=columns, times=times), dict.fromkeys(columns, "time"), "UTC"
     )
-    rows = canonical_rows(Raw(table.rows, table.files, table.texts), declared)
+    try:
+        rows = canonical_rows(Raw(table.rows, table.files, table.texts), declared)
+    except SourceError as error:
+        message = str(error)
+        for column, name in zip(columns, names, strict=True):
+            message = message.replace(f"column {column}:", f"column {name}:")
+        raise SourceError(message) from None
     return [rows[column] for column in columns]
 
 

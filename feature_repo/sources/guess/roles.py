@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from feature_repo.sources.declared.rows import FILL_IN
 from feature_repo.sources.guess.look import Looked, Table, overlap, quoted, words_of
 from feature_repo.sources.guess.moments import never_before
 from models.sql import literal
@@ -26,8 +27,6 @@ _SURFACE = re.compile(
 )
 _SETTLED = re.compile(r"(^|_)(settled|end|ends|ended|left|leave|closed?|finish|finished|until)(_|$)", re.I)
 _FIRST = re.compile(r"shown|impress|view|^ts$|^time|timestamp|event|start", re.I)
-FILL_IN = "FILL_IN"
-"""What a user has to write."""
 
 
 @dataclass
@@ -92,6 +91,7 @@ def roles(tables: Sequence[Table]) -> Roles | None:
     surface = next((column for column in shown.columns.values() if _is_surface(column)), None)
     used = {member, item, time, settled, surface.name if surface else None}
     key = next((key.name for key in keys if key.unique and key.name not in used and key.key_name), None)
+    used.add(key)
     yes = [column.name for column in shown.columns.values() if column.binary and column.distinct == 2]
     positive = _positive(shown, yes, used, questions)
     found = Roles(

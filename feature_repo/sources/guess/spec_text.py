@@ -4,11 +4,16 @@ import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.sources.declared.rows import FILL_IN
 from feature_repo.sources.guess.columns import canonical
 from feature_repo.sources.guess.look import Table
 from feature_repo.sources.guess.moments import moments
-from feature_repo.sources.guess.roles import FILL_IN, Question, Roles
+from feature_repo.sources.guess.roles import Question, Roles
 from feature_repo.sources.guess.tables_text import Names, events, impressions, nodes, text
+from models.clock import latest
 
 _LONG = 62
 """Days from which the windows of the paper fit."""
@@ -153,6 +158,8 @@ def _days(roles: Roles) -> tuple[date | None, date | None]:
     if roles.time == FILL_IN:
         return None, None
     (found,) = (times.drop_null() for times in moments(roles.shown, roles.time))
+    known = pc.less_equal(found, pa.scalar(latest(), found.type))
+    found = found.filter(known) if pc.any(known).as_py() else found  # one time ahead of the clock moves no window
     if not len(found):
         return None, None
     ordered = sorted((found.to_numpy().min(), found.to_numpy().max()))

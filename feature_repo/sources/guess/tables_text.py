@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from feature_repo.sources.declared.rows import FILL_IN
 from feature_repo.sources.guess.columns import Written, canonical, features
 from feature_repo.sources.guess.look import Looked, Table, quoted, raw_name, words_of
-from feature_repo.sources.guess.roles import FILL_IN, Roles
+from feature_repo.sources.guess.roles import Roles
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _VALID = re.compile(

@@ -35,7 +35,9 @@ def test_a_column_has_one_type(tmp_path: Path) -> None:
     write(tmp_path, "2026-01-01", member=[None], post=["a"])
     write(tmp_path, "2026-01-02", member=[1], post=["a"])
     write(tmp_path, "2026-01-03", member=["1"], post=["a"])
-    with pytest.raises(SourceError, match=r"2026-01-03.parquet, column member: expected int64 as in 2026-01-02"):
+    with pytest.raises(
+        SourceError, match=r"2026-01-03.parquet, column member: expected int64 as in .*2026-01-02.parquet; found"
+    ):
         read_parts(tmp_path, TABLES)
 
 

@@ -69,7 +69,7 @@ def test_a_key_of_64_bits_is_read_from_numbers_and_from_text(plan: EventPlan, tm
         ({"surface": "sms"}, "column surface: expected one of feed, email; found 1 rows such as 'sms', .* row 2"),
         ({"surface": " email"}, "column surface: expected one of feed, email; found .* ' email', .* row 2"),
         ({"settled_time": product.START}, "expected settled_time not before time; found 1 rows .* row 2"),
-        ({"time": "soon"}, "row 2, column time: expected a time in ISO-8601, .* found 'soon'"),
+        ({"time": "soon"}, "row 2, column time: expected a time in ISO-8601 with a zone, .* found 'soon'"),
         ({"time": "2085-01-01T00:00:00Z"}, "row 2, column time: expected a time up to .* found time 2085-01-01"),
         ({"settled_time": "2085-01-01T00:00:00Z"}, "row 2, column settled_time: expected a time up to .* found .*2085"),
         ({"time": "9999-12-31T00:00:00Z"}, "row 2, column time: expected a time up to"),

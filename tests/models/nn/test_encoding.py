@@ -146,7 +146,7 @@ def test_other_node_types_tasks_vectors_and_hops_are_refused(world: World) -> No
         with pytest.raises(EncodingError, match=f"^{thing} of the graph: expected"):
             check_schema(schema, found)
     features = schema.node("item").features
-    with pytest.raises(EncodingError, match=r"vectors of 4 components.*and 3:"):
+    with pytest.raises(EncodingError, match=r"expected vectors of 4 components.*found 3: .*Train a new version"):
         world.ranker.encoding.nodes["item"].check("x", (*features[:2], replace(features[2], size=3)))
 
 

@@ -13,7 +13,9 @@ from models.graph.fakes import fake_graph
 from models.nn.errors import EncodingError
 from models.training.batches import Batches
 from models.training.errors import DivergedError
-from models.training.predict import predict, task_aucs
+from models.training.predict import predict, predict_parts, task_aucs
+from models.trees.inputs import TreeInputs
+from models.trees.trees import TaskTrees, Trees
 from tests.models.training.small import small_graph, small_model
 
 
@@ -123,3 +125,16 @@ def test_rows_with_a_logit_that_is_no_number_are_counted() -> None:
     logits = np.array([[0.1, np.nan], [np.nan, np.nan], [0.5, 0.2]])
     with pytest.raises(DivergedError, match="found NaN in 2 of 3 rows"):
         task_aucs(["click", "dwell"], np.ones((3, 2)), logits)
+
+
+def test_trees_that_serve_alone_are_scored_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = small_graph()
+    model = small_model(tmp_path, graph)
+    columns = TreeInputs.of(model.ranker.config, model.schema, model.encoding).names
+    alone = {part: Calibration.none(model.tasks) for part in ("network", "trees")}
+    tasks = {task: TaskTrees("", place - 0.5) for place, task in enumerate(model.tasks)}
+    model = replace(model, trees=Trees(dict.fromkeys(model.tasks, 1.0), columns, tasks, alone))
+    rows = graph.seeds.rows("test")
+    whole = predict_parts(model, graph, rows)["product"]
+    monkeypatch.setattr("models.training.predict.score_rows", None)  # the network would fail
+    np.testing.assert_array_equal(predict(model, graph, rows), whole)

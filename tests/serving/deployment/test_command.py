@@ -10,6 +10,7 @@ import kserve
 import pytest
 import yaml
 
+from models.command_line import LEADING
 from serving.__main__ import main
 from serving.deployment import cluster as clusters
 from serving.deployment import command, model_options
@@ -236,3 +237,7 @@ def test_a_cluster_that_cannot_be_found_is_reported_in_a_line(registry: Any, mon
         command.cluster(options(), registry, "tiny")
     found = ("no kubeconfig " * 40)[:200]
     assert str(error.value) == f"cluster: expected a kubeconfig that can be used; found {found}. Set KUBECONFIG."
+
+
+def test_errors_name_every_command_with_the_options_that_it_takes() -> None:
+    assert set(command.COMMANDS) - {"manifest"} < set(LEADING["serving"])

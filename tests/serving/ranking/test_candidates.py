@@ -41,6 +41,10 @@ def test_they_may_be_left_out(nothing: Any) -> None:
     assert candidate_inputs(SPEC.impressions.typed_candidates, {}) == {}
 
 
+def test_an_empty_text_is_a_missing_category() -> None:
+    assert parsed({"schema": ["", "a"]}) == {"schema": (None, "a")}
+
+
 def test_a_spec_without_them_refuses_them() -> None:
     with pytest.raises(RequestError, match=r"^instances\.0\.candidates: expected only fields that are declared"):
         parsed({}, RequestParser(world_spec()))

@@ -28,8 +28,9 @@ def test_a_request_is_read_as_it_was_meant() -> None:
 
 
 def test_time_and_context_may_be_left_out() -> None:
-    (request,) = PARSER.parse(document(context={"device": None}), now=17)
-    assert (request.time, request.context) == (17, {})
+    for nothing in (None, ""):
+        (request,) = PARSER.parse(document(context={"device": nothing}), now=17)
+        assert (request.time, request.context) == (17, {})
 
 
 BAD = {

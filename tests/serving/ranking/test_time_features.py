@@ -1,6 +1,7 @@
 """Time features and the context of candidates online: the bits of the training set's."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,6 +80,17 @@ def test_what_candidates_carry_is_given_by_candidate() -> None:
     assert found["price"].dtype == np.float32
     assert found["campaign"].tolist() == [None, "a", "b", "a"]
     assert set(found) == {"place", *CANDIDATE, *TIMED}
+
+
+def test_what_was_pushed_while_the_request_was_on_its_way_has_age_zero() -> None:
+    """Up to the read it has just happened; what lies after the read lies in the future, and has no age."""
+    published = START + np.array([-DAY, 0, 1_000_000, 1_000_001])
+    online = replace(OnlineFeatures.nothing(4), as_of=START + 1_000_000, times={"published": published})
+    request = RankingRequest(1, POSTS, "feed", START)
+    found = inputs(World(None, SPEC, Path(), Path()), request, online)["post_age"]
+    assert found[0] > 0
+    assert found[1] == found[2] == 0
+    assert np.isnan(found[3])
 
 
 def test_a_slate_without_a_read_has_a_clock_and_no_age() -> None:

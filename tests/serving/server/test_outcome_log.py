@@ -57,7 +57,7 @@ def test_what_is_answered_is_kept_with_the_time_of_receiving(
     [
         ({"outcomes": [ROW, {**ROW, "task": "buy"}]}, "outcomes, row 2, column task: expected a task of the spec"),
         ({"outcomes": [{**ROW, "value": 3}]}, "row 1, column value: expected 0 or 1; found 3"),
-        ({"outcomes": [{**ROW, "happened": "2033-01-01"}]}, "row 1, column happened: expected a time up to"),
+        ({"outcomes": [{**ROW, "happened": "2033-01-01T00:00:00Z"}]}, "row 1, column happened: expected a time up to"),
         ({"outcomes": [{**ROW, "received": 5}]}, "row 1: expected the columns impression, task, value, happened;"),
         ({"outcomes": [{**ROW, "impression": "x" * 300}]}, "row 1, column impression: expected"),
         ({"outcomes": [7]}, "row 1: expected an object"),

@@ -1,17 +1,18 @@
 """A bundle with another calibration: a whole one, on the same vectors."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.calibration import Calibration, Platt
-from models.training.artifact import load_model, save_model
+from models.training.artifact import change_calibration, load_model, save_model
 from models.training.encoder import encoder_in
 from serving.errors import RegistryError
 from serving.versions.bundle import read_bundle, write_bundle
 from serving.versions.recalibrated import calibration_of, recalibrated_bundle
-from tests.serving.world import tiny_graph, tiny_model, world_spec
+from tests.serving.world import DOCUMENT, tiny_graph, tiny_model, world_spec
 
 SPEC = world_spec()
 NEW = Calibration({"click": Platt(0.9, -0.4), "dwell": Platt()})
@@ -50,3 +51,14 @@ def test_a_bundle_that_was_changed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="sha256"):
         recalibrated_bundle(before, NEW, VERDICT, {}, tmp_path / "after")
     assert not (tmp_path / "after").exists()
+
+
+def test_the_card_speaks_of_the_new_calibration(tmp_path: Path) -> None:
+    """On served outcomes probabilities that were relative become those of the product."""
+    spec = world_spec(impressions={**DOCUMENT["impressions"], "sample_negatives": {}})
+    artifact = save_model(tiny_model(tiny_graph(SPEC)), tmp_path / "model")
+    change_calibration(artifact, replace(NEW, relative=("click",)))
+    before = write_bundle(artifact, spec, {}, {}, tmp_path / "before")
+    after = recalibrated_bundle(before, NEW, VERDICT, {}, tmp_path / "after")
+    cards = [read_bundle(folder).files["MODEL_CARD.md"].decode() for folder in (before, after)]
+    assert ["Probabilities of `click` are relative" in card for card in cards] == [True, False]

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.sources.declared.frames import one_table
 from feature_repo.sources.errors import SourceError
 from tests.feature_repo.sources.declared.shop import IMPRESSIONS, ingested, shop_folder, shop_spec, tables
 
@@ -152,15 +150,6 @@ def test_a_text_without_a_tag_makes_no_row(tmp_path: Path) -> None:
     raw = shop_folder(tmp_path / "raw", tags="product,tags,at\na,x;;y,2026-01-01\nb,,2026-01-01\n")
     found = ingested(shop_spec(tables(tags=tags)), raw, tmp_path, "tags")
     assert found[["item_id", "tag"]].to_numpy().tolist() == [["a", "x"], ["a", "y"]]
-
-
-def test_a_part_without_a_row_has_no_types() -> None:
-    full, empty = pa.table({"a": ["x"]}), pa.table({"a": pa.array([], pa.int64())})
-    for parts in ([full, empty], [empty, full]):
-        assert one_table(parts, ["1", "2"], "one").equals(full)
-    assert one_table([empty, empty], ["1", "2"], "one").num_rows == 0
-    with pytest.raises(SourceError, match="expected string as in 1; found int64"):
-        one_table([full, pa.table({"a": [1]})], ["1", "2"], "one")
 
 
 def test_rows_that_are_left_out_need_not_fit(tmp_path: Path) -> None:
