@@ -30,6 +30,7 @@ class TinyRanker(nn.Linear):
     """Two weights and a bias in place of the ranker: the epoch reads nothing else of it."""
 
     sequence_length, hops = 3, None
+    ranks_places = False
 
     def __init__(self) -> None:
         super().__init__(2, 1)
@@ -255,6 +256,9 @@ def test_a_recorder_takes_a_process_s_share_of_full_batches(
 ) -> None:
     monkeypatch.setattr(module, "recordable", lambda schema, device: can)
     monkeypatch.setattr(module, "ranks", lambda: Ranks(1, 2))
+    monkeypatch.setattr(TinyRanker, "ranks_places", True)  # PageRanks in the attention: no two steps are the same
+    assert epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[3] is None
+    monkeypatch.setattr(TinyRanker, "ranks_places", False)
     recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[3]
     assert (recorder is not None) == (record and can)
     if recorder:
