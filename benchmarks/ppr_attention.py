@@ -3,7 +3,8 @@
 Stochastic block models with noisy bags of words and the public split of Cora and CiteSeer: 20 labels a class to train
 on, 500 nodes to stop on, 1,000 to test on. GATv2 and GAT as published (2 layers, 8 heads of 8, dropout 0.6, Adam 0.005,
 weight decay 5e-4, patience 100), each without P, with P, and GATv2 with the 32 best nodes by P as neighbors. Fits are
-paired: one graph, one seed, one start. Bar: GATv2 with P is not below GATv2 by more than .005 accuracy on average.
+paired: one graph, one seed, one start. Accuracies are in percent. Bar: GATv2 with P is on average not below GATv2 by
+more than 0.5 (an accuracy of .005).
 """
 
 import argparse
@@ -19,8 +20,8 @@ from torch.nn import functional
 
 from benchmarks.table import show
 
-WORST = -0.005
-"""The lowest mean difference in accuracy."""
+WORST = -0.5
+"""The lowest mean difference in accuracy, percent."""
 LABELS, STOPPED_ON = 20, 500
 _DEGREE, _OWN_CLASS = 4.0, 0.81
 """Mean number of edges of a node, and the share of them within its class: about those of Cora."""
@@ -150,10 +151,10 @@ def measure(graphs: int, seeds: int, epochs: int, make: Callable[[int], Citation
 
 
 def figures_of(found: Mapping[str, list[float]]) -> dict[str, float]:
-    """Mean accuracies, and paired differences with their standard errors (where there are two fits or more)."""
-    figures = {name: mean(values) for name, values in found.items()}
+    """Mean accuracies and paired differences, percent, with standard errors (0 for a single pair)."""
+    figures = {name: 100 * mean(values) for name, values in found.items()}
     for name, base in (("gatv2_p", "gatv2"), ("gat_p", "gat"), ("gatv2_p_top", "gatv2")):
-        apart = [one - other for one, other in zip(found[name], found[base], strict=True)]
+        apart = [100 * (one - other) for one, other in zip(found[name], found[base], strict=True)]
         figures[f"{name}_minus_{base}"] = mean(apart)
         figures[f"{name}_minus_{base}_error"] = stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
     return figures
@@ -162,18 +163,16 @@ def figures_of(found: Mapping[str, list[float]]) -> dict[str, float]:
 def main() -> int:
     """Measure and print; return 1 where the bar does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--graphs", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=3, help="fits of every variant on each graph")
-    parser.add_argument("--epochs", type=int, default=300, help="the most of a fit")
+    parser.add_argument("--graphs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2, help="fits of every variant on each graph")
+    parser.add_argument("--epochs", type=int, default=200, help="the most of a fit")
     chosen = parser.parse_args()
     started = perf_counter()
+    torch.set_num_threads(1)  # tensors are small: on a busy machine threads wait for each other
     figures = figures_of(measure(chosen.graphs, chosen.seeds, chosen.epochs, citations))
     counts = {"graphs": chosen.graphs, "seeds": chosen.seeds, "seconds": round(perf_counter() - started)}
-    rounded = {name: round(value, 4) for name, value in figures.items()}
-    for name, value in rounded.items():
-        print(f"{name:<32} {value:+.4f}")
     bars = {f"gatv2_p_minus_gatv2_at_least_{WORST}": figures["gatv2_p_minus_gatv2"] >= WORST}
-    return show("ppr_attention", {**counts, **rounded}, bars)
+    return show("ppr_attention", {**counts, **{name: round(value, 2) for name, value in figures.items()}}, bars)
 
 
 if __name__ == "__main__":
