@@ -7,6 +7,7 @@ of that hop's neighbors with a P above 0. The median of five rounds; on the CPU,
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -18,7 +19,6 @@ from models.graph.errors import GraphError
 from models.graph.ranks import place_ranks
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
-from models.graph.tree import Tree
 
 _ROUNDS = 5
 
@@ -29,17 +29,11 @@ def measure(graph: TemporalGraph, seeds: int) -> dict[str, float]:
     rows = graph.seeds.rows("test")[-seeds:]
     for side, index in (("member", graph.seeds.member[rows]), ("item", graph.seeds.item[rows])):
         node, time = getattr(schema, side), graph.seeds.time[rows]
-
-        def tree(node: str = node, index: torch.Tensor = index, time: torch.Tensor = time) -> Tree:
-            return sampler.tree(node, index, time)
-
-        sampled = tree()
+        sampled = sampler.tree(node, index, time)
         ranks = place_ranks(graph, graph.schema, sampled)
         per_seed = 1e3 / max(len(rows), 1)
-        found[f"{side}_tree_ms"] = _seconds(tree, graph) * per_seed
-        found[f"{side}_pagerank_ms"] = (
-            _seconds(lambda of=sampled: place_ranks(graph, graph.schema, of), graph) * per_seed
-        )
+        found[f"{side}_tree_ms"] = _seconds(partial(sampler.tree, node, index, time), graph) * per_seed
+        found[f"{side}_pagerank_ms"] = _seconds(partial(place_ranks, graph, graph.schema, sampled), graph) * per_seed
         places = sum(int(branch.mask.sum()) for branch in sampled.branches.values())
         found[f"{side}_neighbors_with_p"] = sum(int((p > 0).sum()) for p in ranks.places.values()) / max(places, 1)
     return found

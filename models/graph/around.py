@@ -15,7 +15,7 @@ class Around:
     """
 
     def __init__(self, graph: WalkGraph, start: Tensor, time: Tensor, cold: Tensor | None) -> None:
-        """``start`` (batch,) int64: the seeds' numbers; ``time`` (batch,) int64 microseconds; ``cold`` (batch,) bool."""
+        """``start`` (batch,) int64: the seeds' numbers; ``time`` (batch,) int64 microseconds; ``cold`` (batch,)."""
         self.graph, self.time = graph, time
         self.cold: Tensor | None = None
         if cold is None or not bool((cold & (start >= 0)).any()):
@@ -38,7 +38,7 @@ class Around:
         return degree
 
     def edges(self, key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All visible edges of keys, (edges,) int64 each: key reached, position of the origin's key, the edge's time."""
+        """All visible edges of keys, (edges,) int64 each: key reached, position of the origin's key, edge's time."""
         reached, origin, moment, behavior = self._rows(key)
         if self.cold is None:
             return reached, origin, moment
