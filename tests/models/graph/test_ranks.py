@@ -94,7 +94,7 @@ def test_places_of_a_tree_have_the_pagerank_of_what_the_seed_sees(world: int, in
     assert found.own[1] == 0
 
 
-@given(st.integers(0, 2**31), st.integers(0, 540))
+@given(st.integers(0, 2**31), st.integers(0, 480))
 @settings(max_examples=25, deadline=None)
 def test_what_is_at_or_after_a_seed_changes_nothing(draw: int, hour: int) -> None:
     """Edges are at whole hours, so many are at the very time of the seeds."""
