@@ -14,6 +14,8 @@ from models.graph.timeline import LATEST
 
 WHOLE = 2**50
 """Stands for probability 1; exact in float64."""
+SEEDS_AT_ONCE = 256
+"""Bounds the memory of a push to about this many times 1 / (restart * epsilon) edges."""
 
 
 @dataclass(frozen=True)

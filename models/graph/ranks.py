@@ -10,16 +10,15 @@ import torch
 from torch import Tensor
 
 from models.graph.arrays import edges_from_arrays
+from models.graph.errors import GraphInputError, QueryError
 from models.graph.pagerank_graph import Direction, WalkGraph
-from models.graph.push import WHOLE, reach
+from models.graph.push import SEEDS_AT_ONCE, WHOLE, reach
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
 from models.graph.tree import Tree
 
 RESTART, EPSILON, TOP = 0.25, 1e-4, 32
 """alpha, epsilon and the number of nodes of the paper."""
-_SEEDS_AT_ONCE = 256
-"""Bounds the memory of a push to about this many times 1 / (restart * epsilon) edges."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ def ranks_of(
 ) -> Ranks:
     """P of seeds, on the edges strictly before each one's time; the arguments as in ``push.reach``, (batch,) each."""
     keys, values = [start[:0]], [torch.zeros(0, device=start.device)]
-    for first in range(0, len(start), _SEEDS_AT_ONCE):
-        part = slice(first, first + _SEEDS_AT_ONCE)
+    for first in range(0, len(start), SEEDS_AT_ONCE):
+        part = slice(first, first + SEEDS_AT_ONCE)
         own = start[part]
         found = reach(graph, own, time[part], restart, epsilon, None if cold is None else cold[part])
         best = _best(found.key // graph.nodes, found.score, top)
@@ -102,14 +101,29 @@ def ranks_of_edges(
     """P between all nodes of a graph without types and times; the "seeds" are its nodes in order.
 
     ``edge_index`` (2, edges) int64 as in PyTorch Geometric, messages from row 0 to row 1: a step of a walk goes from a
-    node to one that sends it messages, and its degree is the number of these edges. Raises GraphInputError.
+    node to one that sends it messages, and its degree is the number of these edges. Raises GraphInputError and
+    QueryError.
     """
+    _check(edge_index, restart, epsilon, top)
     sender, receiver = edge_index
     rows = torch.arange(len(sender), device=sender.device)  # as times: an edge that is there twice counts twice
     edges, _ = edges_from_arrays(receiver, sender, rows, sources=nodes, targets=nodes)
     start = torch.arange(nodes, device=sender.device)
     walks = WalkGraph([nodes], [Direction(edges, None, 0, 0)])
     return ranks_of(walks, start, torch.full_like(start, len(rows)), None, restart, epsilon, top)
+
+
+def _check(edge_index: Tensor, restart: float, epsilon: float, top: int) -> None:
+    if edge_index.dim() != 2 or len(edge_index) != 2:
+        raise GraphInputError(
+            f"edge_index: expected shape (2, edges); found {tuple(edge_index.shape)}. Put senders into "
+            "row 0, receivers into row 1"
+        )
+    for name, value in (("restart", restart), ("epsilon", epsilon)):
+        if not 0 < value < 1:
+            raise QueryError(f"{name}: expected a number above 0 and below 1; found {value}")
+    if top < 1:
+        raise QueryError(f"top: expected 1 or more; found {top}")
 
 
 def _best(seed: Tensor, score: Tensor, top: int) -> Tensor:

@@ -32,7 +32,7 @@ def ranked_edges(
     ``edge_index`` (2, edges) int64: messages go from row 0 to row 1. P is the PageRank of j for a walk from i
     (``models.graph.ranks``) on the edges as given; where j is not among the ``top`` best, it is 0. ``neighbours``:
     edges = the given edges without loops, and one loop for every node, with its own P_ii; top = an edge from every j
-    with P_ij above 0 in their place. Raises GraphInputError.
+    with P_ij above 0 in their place. Raises GraphInputError and QueryError.
     """
     ranks = ranks_of_edges(edge_index, nodes, restart, epsilon, top)
     if neighbours == "top":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.graph.errors import GraphInputError
+from models.graph.errors import GraphInputError, QueryError
 from models.graph.fakes import HOUR, START, fake_graph
 from models.graph.ranks import place_ranks, ranks_of_edges
 from models.graph.sample import Sampler
@@ -58,6 +58,21 @@ def test_nodes_without_edges_and_no_nodes_at_all() -> None:
     assert matrix(NONE, 0).shape == (0, 0)
     with pytest.raises(GraphInputError, match="expected 0 to 1"):
         ranks_of_edges(torch.tensor([[0], [2]]), 2)
+
+
+@pytest.mark.parametrize(
+    ("edges", "options", "message"),
+    [
+        (torch.zeros(3, 2, dtype=torch.int64), {}, r"edge_index: expected shape \(2, edges\); found \(3, 2\)"),
+        (torch.zeros(2, 1), {}, "target|source: expected integers"),
+        (NONE, {"restart": 0.0}, "restart: expected a number above 0 and below 1; found 0.0"),
+        (NONE, {"epsilon": float("nan")}, "epsilon: expected .*; found nan"),
+        (NONE, {"top": 0}, "top: expected 1 or more; found 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(edges: Tensor, options: dict[str, float], message: str) -> None:
+    with pytest.raises((GraphInputError, QueryError), match=message):
+        matrix(edges, 3, **options)
 
 
 def ranks_in(graph: TemporalGraph, node: str, index: Tensor, time: Tensor, cold: Tensor | None = None) -> list[Tensor]:
