@@ -18,11 +18,13 @@ from models.graph.store import TemporalGraph
 
 FULL = "full model"
 WITH_TREES, TREES_ALONE = ", with trees", ", trees alone"
+PAGERANK = "with PageRank in attention"
 WITHOUT_GRAPH: Mapping[str, Any] = {"graph": False, "overlap": False, "item_neighbours": False}
 """No graph tokens, no item-side neighbors: the reference that the graph has to beat."""
 STEPS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("+ GraphSAGE, mean of neighbours", {"graph": False}),
     ("+ attention", {"attention": False}),
+    ("+ PageRank in attention", {"pagerank_attention": False}),
     ("+ edge attributes", {"edge_attributes": False}),
     ("+ separate encoders", {"separate_encoders": False}),
     ("+ ID embeddings", {"id_embeddings": False}),
@@ -80,6 +82,8 @@ def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row
         "with the whole prefix seen by all": {"prefix_causal": False},
     }
     found += [Row(name, model={**alone, **keys}) for name, keys in left_out.items() if replace(model, **keys) != model]
+    if not model.pagerank_attention and model.attention and model.graph:
+        found.append(Row(PAGERANK, model=alone | {"pagerank_attention": True}))
     if setting.training.history_events:
         found.append(Row("without pre-training on history", model=alone, training={"history_events": 0}))
     if not model.long_term and model.activities > _LONG_TERM:

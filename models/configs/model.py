@@ -57,6 +57,9 @@ class ModelConfig:
     """Prefix-causal mask; off: all tokens of the prefix attend to each other."""
     attention: bool = True
     """Attention over neighbors; off: their mean."""
+    pagerank_attention: bool = False
+    """The personalized PageRank between a member, or an item, and each neighbor of its first hop, in the attention's
+    scores; needs ``graph`` and ``attention``. Some milliseconds more for each row that is trained or embedded."""
     separate_encoders: bool = True
     """Separate aggregation weights for member and item side; off: shared ones."""
     id_embeddings: bool = True

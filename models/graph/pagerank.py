@@ -9,12 +9,9 @@ from torch import Tensor
 
 from models.graph.chance import Draw
 from models.graph.pagerank_graph import PageRankGraph, Scores
-from models.graph.push import push
+from models.graph.push import SEEDS_AT_ONCE, push
 from models.graph.random_walk import random_walk
 from models.graph.tree import Branch
-
-_SEEDS_AT_ONCE = 256
-"""Bounds the memory of a push to about this many times 1 / (restart * epsilon) edges."""
 
 
 def pagerank(graph: PageRankGraph, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
@@ -26,7 +23,7 @@ def pagerank(graph: PageRankGraph, fan_out: int, index: Tensor, known: Tensor, t
     """
     if graph.rank.method == "walk":
         return _best(random_walk(graph, index, known, draw.of(index, time)), fan_out, time)
-    parts = zip(*(part.split(_SEEDS_AT_ONCE) for part in (index, known, time)), strict=True)
+    parts = zip(*(part.split(SEEDS_AT_ONCE) for part in (index, known, time)), strict=True)
     branches = [_best(push(graph, *part), fan_out, part[2]) for part in parts]
     return Branch(
         index=torch.cat([branch.index for branch in branches]),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.configs.model import ModelConfig
+from models.graph.ranks import TOP, PlaceRanks
 from models.graph.schema import GraphSchema
 from models.graph.tree import Branch
 from models.nn.dropout import Dropout
@@ -35,10 +36,18 @@ class BranchAttention(nn.Module):
     With ``parent_query`` (at the root) each of the ``tokens`` has a query computed from the parent. Further out there
     are too many parents for that on a CPU: one learned query serves them all. Beside the neighbors there is an empty
     place with a learned score: a parent without neighbors gets zeros, and the empty place's share tells one neighbor
-    from many.
+    from many. With ``pagerank`` every score gets its place's P times a learned weight, which starts at 0 (PPRGAT, arXiv
+    2205.14259); the empty place is the parent's own.
     """
 
-    def __init__(self, width: int, tokens: int = 1, parent_query: bool = False, edge: int = EDGE_FEATURES) -> None:
+    def __init__(
+        self,
+        width: int,
+        tokens: int = 1,
+        parent_query: bool = False,
+        edge: int = EDGE_FEATURES,
+        pagerank: bool = False,
+    ) -> None:
         """``edge``: features of an edge; they enter scores and values."""
         super().__init__()
         self.tokens, self.scale = tokens, 1 / math.sqrt(width)
@@ -46,24 +55,35 @@ class BranchAttention(nn.Module):
         self.parent_query = parent_query
         self.score = nn.Linear(edge, tokens, bias=False)
         self.nothing = nn.Parameter(torch.zeros(tokens, 1))
+        self.rank = nn.Parameter(torch.zeros(tokens, 1)) if pagerank else None
+        """By token: the weight of P, of which 1 / ``TOP`` counts as 1."""
         self.out = PassThrough(width + edge, width, bias=False, share=0.5)
 
     def reset_parameters(self) -> None:
-        """Reinitialize all weights; the empty place's score starts at 0."""
+        """Reinitialize all weights; the empty place's score and the weight of P start at 0."""
         reset_children(self)
         nn.init.zeros_(self.nothing)
+        if self.rank is not None:
+            nn.init.zeros_(self.rank)
 
-    def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
+    def forward(
+        self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor, rank: Tensor | None = None
+    ) -> Tensor:
         """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width), ``mask`` (parents, fan_out) bool,
-        ``edge`` (parents, fan_out, edge features) -> (parents, tokens, width)."""
+        ``edge`` (parents, fan_out, edge features) -> (parents, tokens, width).
+
+        ``rank`` (parents, fan_out + 1): P of the places, then the parent's own; read where there is a weight for it.
+        """
         if self.parent_query:
             query = (self.query(parent) * self.scale).unflatten(1, (self.tokens, -1))
             score = torch.bmm(query, neighbour.transpose(1, 2))  # (parents, tokens, fan_out)
         else:
             score = self.query(neighbour).transpose(1, 2)
         score = (score + self.score(edge).transpose(1, 2)).masked_fill(~mask.unsqueeze(1), -torch.inf)
-        nothing = self.nothing.expand(len(parent), -1, -1)
-        share = torch.cat([score, nothing], dim=2).softmax(dim=2)[:, :, :-1]
+        score = torch.cat([score, self.nothing.expand(len(parent), -1, -1)], dim=2)
+        if self.rank is not None and rank is not None:
+            score = score + self.rank * (TOP * rank).unsqueeze(1)
+        share = score.softmax(dim=2)[:, :, :-1]
         return self.out(torch.cat([_mix(share, neighbour), _mix(share, edge)], dim=-1))
 
 
@@ -74,16 +94,21 @@ class BranchMean(nn.Module):
         super().__init__()
         self.out = PassThrough(width + edge, width, bias=False, share=0.5)
 
-    def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
-        """(parents, 1, width), the same for every token; arguments as in ``BranchAttention``."""
+    def forward(
+        self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor, rank: Tensor | None = None
+    ) -> Tensor:
+        """(parents, 1, width), the same for every token; arguments as in ``BranchAttention``, ``rank`` unread."""
         share = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1)).unsqueeze(1)
         return self.out(torch.cat([_mix(share, neighbour), _mix(share, edge)], dim=-1))
 
 
-def branch_message(config: ModelConfig, edge: int, tokens: int = 1, parent_query: bool = False) -> nn.Module:
-    """The module that turns a branch into a message to its parents: attention, or the mean where it is off."""
+def branch_message(config: ModelConfig, edge: int, tokens: int = 1, at_root: bool = False) -> nn.Module:
+    """The module that turns a branch into a message to its parents: attention, or the mean where it is off.
+
+    ``at_root``: the parents are seeds of trees. Each has its own query, and P where the configuration says so.
+    """
     if config.attention:
-        return BranchAttention(config.width, tokens, parent_query, edge)
+        return BranchAttention(config.width, tokens, at_root, edge, at_root and config.pagerank_attention)
     return BranchMean(config.width, edge)
 
 
@@ -117,7 +142,7 @@ class Aggregation(nn.Module):
                     if edge.name not in self.edges:
                         self.edges[edge.name] = EdgeEncoder(attributes_of(config, encoding, edge.name))
                     features = cast(EdgeEncoder, self.edges[edge.name]).width
-                    message = branch_message(config, features, tokens, parent_query=hop == 0)
+                    message = branch_message(config, features, tokens, at_root=hop == 0)
                     self.attention[_key(hop, edge.name)] = message
                 if edges and hop:
                     self.norms[_key(hop, node)] = nn.LayerNorm(config.width)
@@ -141,14 +166,17 @@ class Aggregation(nn.Module):
         branches: dict[str, Branch],
         inputs: Iterator[Tensor],
         edges: Mapping[str, EncodedEdges],
+        ranks: PlaceRanks | None = None,
     ) -> Tensor:
         """``root`` (batch, width) -> (batch, H, width).
 
-        ``inputs``: (parents, fan_out, width) of every branch, in ``walk``'s order; ``edges``: ``EncodedGraph.edges``.
+        ``inputs``: (parents, fan_out, width) of every branch, in ``walk``'s order; ``edges``: ``EncodedGraph.edges``;
+        ``ranks``: P of the first hop, where attention reads it.
         """
         tokens = self.widen(root).unflatten(1, (-1, self.width))
         for name, branch in branches.items():
-            tokens = tokens + self._message(0, name, root, branch, inputs, edges)
+            rank = None if ranks is None else torch.cat([ranks.places[name], ranks.own.unsqueeze(1)], dim=1)
+            tokens = tokens + self._message(0, name, root, branch, inputs, edges, rank)
         tokens = self.dropout(tokens)
         return self.last(tokens + self.feed(tokens))
 
@@ -160,6 +188,7 @@ class Aggregation(nn.Module):
         branch: Branch,
         inputs: Iterator[Tensor],
         edges: Mapping[str, EncodedEdges],
+        rank: Tensor | None = None,
     ) -> Tensor:
         """A branch's message to its parents, (parents, tokens, width); ``parent`` (parents, width)."""
         neighbour = next(inputs)
@@ -171,7 +200,7 @@ class Aggregation(nn.Module):
             norm = self.norms[_key(hop + 1, self.targets[edge])]
             neighbour = norm(places + nn.functional.relu(below)).view_as(neighbour)
         features = self.edges[edge](branch, edges.get(edge))
-        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, features)
+        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, features, rank)
 
 
 def _key(hop: int, name: str) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.configs.check import check
 from models.configs.model import ModelConfig
+from models.graph.ranks import place_ranks
 from models.graph.schema import GraphSchema
 from models.graph.tree import Activities, Tree
 from models.nn.activity import ActivityEncoder
@@ -81,6 +82,11 @@ class Ranker(nn.Module):
     def item_side(self) -> Aggregation:
         """The item side's encoder; the member side's where both share one."""
         return self.own_item_side or self.member_side
+
+    @property
+    def ranks_places(self) -> bool:
+        """Whether the encoders run a PageRank for each tree; the sizes of its tensors depend on their values."""
+        return self.config.pagerank_attention and self.config.attention and self.config.graph
 
     @property
     def hops(self) -> int | None:
@@ -196,7 +202,8 @@ class Ranker(nn.Module):
         places: Iterator[Tensor] = (
             part.unflatten(0, state.shape) for part, state in zip(parts[1:], states[1:], strict=True)
         )
-        return side(parts[0], tree.branches, places, encoded.edges)
+        ranks = place_ranks(encoded.graph, self.schema, tree) if self.ranks_places else None
+        return side(parts[0], tree.branches, places, encoded.edges, ranks)
 
     def _look_up(self, encoded: EncodedGraph, state: Tensor, table: Tensor | None) -> Tensor:
         """(..., w): the inputs of node states (...) int64, rows among all types; each state is computed once."""

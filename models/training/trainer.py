@@ -56,7 +56,7 @@ class Trainer:
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:
             steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
             recorder = None
-            if config.record and recordable(encoded.graph.schema, device):
+            if config.record and recordable(encoded.graph.schema, device) and not self.ranker.ranks_places:
                 recorder = Recorder(list(self.ranker.parameters()), config.batch_size // processes.size)
             generator = None
             if processes.size > 1:  # all processes draw the same member states, but each its own dropout

@@ -146,7 +146,7 @@ def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
         "task_weighting",
     }
     assert all(len(keys) == 1 for _, keys in ablation.STEPS)
-    everything = ModelConfig(long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
+    everything = ModelConfig(pagerank_attention=True, long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
     rows = ablation.rows(stored_graph(tmp_path), Namespace(without=[]), replace(setting(tmp_path), model=everything))
     names = [row.name for row in rows]
     assert names[1 : len(ablation.STEPS)] == [name for name, _ in ablation.STEPS[:-1]]

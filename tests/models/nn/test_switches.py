@@ -16,6 +16,7 @@ SWITCHES = {
     **dict.fromkeys(("attention", "separate_encoders", "id_embeddings", "edge_attributes"), False),
     **dict.fromkeys(("matching", "overlap", "profiles", "counters"), False),
     **{"cross_layers": 0, "pieces": 4, "experts": 3, "long_term": 2, "task_weighting": "uncertainty"},
+    "pagerank_attention": True,
 }
 
 

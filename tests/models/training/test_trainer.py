@@ -29,7 +29,7 @@ SLICES, FRESH_STATES = one_each(torch.arange(2)), torch.zeros(2, dtype=torch.int
 class TinyRanker(nn.Linear):
     """Two weights and a bias in place of the ranker: the epoch reads nothing else of it."""
 
-    sequence_length, hops = 3, None
+    sequence_length, hops, ranks_places = 3, None, False
 
     def __init__(self) -> None:
         super().__init__(2, 1)
@@ -249,14 +249,15 @@ def test_processes_draw_the_same_states_and_other_noise(
     assert step.noise == [float(torch.rand(())) for _ in step.noise]
 
 
-@pytest.mark.parametrize(("record", "can"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("record", "can", "walks"), [(1, 1, 0), (1, 0, 0), (0, 1, 0), (1, 1, 1)])
 def test_a_recorder_takes_a_process_s_share_of_full_batches(
-    encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch, record: bool, can: bool
+    encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch, record: int, can: int, walks: int
 ) -> None:
     monkeypatch.setattr(module, "recordable", lambda schema, device: can)
+    monkeypatch.setattr(TinyRanker, "ranks_places", walks)
     monkeypatch.setattr(module, "ranks", lambda: Ranks(1, 2))
-    recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[3]
-    assert (recorder is not None) == (record and can)
+    recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=bool(record)))[0].given[3]
+    assert (recorder is not None) == bool(record and can and not walks)
     if recorder:
         assert recorder.size == 16
         assert [len(parameter) for parameter in recorder.parameters] == [1, 1]
