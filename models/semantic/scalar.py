@@ -46,6 +46,6 @@ def encode_scalar(vectors: Tensor, frame: Frame, levels: int) -> Tensor:
 
 
 def decode_scalar(found: Tensor, levels: int) -> Tensor:
-    """(n, D) float32 between -1 and 1, the middle of each step; 0 at level 0 (missing)."""
+    """Levels (..., D) -> (..., D) float32 between -1 and 1, the middle of each step; 0 at level 0 (missing)."""
     middle = (found.float() - 0.5) * (2 / levels) - 1
     return torch.where(found > 0, middle, torch.zeros_like(middle))
