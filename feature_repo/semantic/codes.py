@@ -113,8 +113,9 @@ def _fit(name: str, block: SemanticIds, vectors: np.ndarray, before: int) -> Qua
     if len(vectors) < needed:
         day = pd.Timestamp(before, unit="us", tz="UTC")
         raise SemanticError(
-            f"semantic_ids.{name}: expected at least {needed:,} nodes {block.node!r} with events before the train "
-            f"window ({day}); found {len(vectors):,}. Lower `codes`, or begin the train window later"
+            f"semantic_ids.{name}: expected at least {needed:,} nodes {block.node!r} with events at a midnight whose "
+            f"codes are visible before the train window ({day}); found {len(vectors):,}. Lower `codes`, or begin the "
+            "train window later"
         )
     return fit_quantizer(torch.from_numpy(vectors), config)
 

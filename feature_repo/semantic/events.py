@@ -10,6 +10,9 @@ from models.filters import mask
 from models.spec import Spec
 from models.spec.edges import Edge
 
+_TIME = "datetime64[us, UTC]"
+_KEYS = {"int": "int64", "string": "object"}
+
 
 class Events(NamedTuple):
     """e events whose target had a vector then, by time."""
@@ -33,10 +36,11 @@ def events_of(spec: Spec, name: str, tables: Mapping[str, pd.DataFrame]) -> Even
     view = next(one for view, one in target.views.items() if block.vector in one.features and view != name)
     versions = tables[view.table][[target.key, view.time, block.vector]].dropna()
     versions = versions.rename(columns={target.key: "target", view.time: "time"})
-    versions = versions.astype({"time": "datetime64[us, UTC]"}).sort_values("time", kind="stable")
+    own, other = (_KEYS[spec.nodes[one].key_type] for one in (block.node, spec.edges[block.events[0]].target.node))
+    versions = versions.astype({"time": _TIME, "target": other}).sort_values("time", kind="stable")
     parts = [_edge(spec.edges[event], tables[spec.edges[event].table]) for event in block.events]
     rows = pd.concat(parts, ignore_index=True).dropna(subset=["node", "target", "time"])
-    rows = rows.sort_values("time", kind="stable").reset_index(drop=True)
+    rows = rows.astype({"node": own, "target": other}).sort_values("time", kind="stable").reset_index(drop=True)
     known = pd.merge_asof(rows, versions, on="time", by="target", allow_exact_matches=False)
     known = known[known[block.vector].notna()]
     places, keys = pd.factorize(known["node"], sort=True)
@@ -56,5 +60,5 @@ def _edge(edge: Edge, table: pd.DataFrame) -> pd.DataFrame:
     kept = table[mask(table, edge.filter)] if edge.filter else table
     weight = kept[edge.weight].to_numpy(float) if edge.weight else np.ones(len(kept))
     found = kept[[edge.source.column, edge.target.column, str(edge.time)]]
-    found = found.set_axis(["node", "target", "time"], axis=1).astype({"time": "datetime64[us, UTC]"})
+    found = found.set_axis(["node", "target", "time"], axis=1).astype({"time": _TIME})
     return found.assign(weight=weight)

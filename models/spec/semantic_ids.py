@@ -87,26 +87,21 @@ def with_views(document: Any) -> Any:
     A document that is no valid spec stays as it is: the errors are those of its schema.
     """
     blocks = document.get("semantic_ids") if isinstance(document, dict) else None
-    if not isinstance(blocks, dict):
+    if not isinstance(blocks, dict) or not isinstance(document.get("nodes"), dict):
         return document
-    nodes = dict(document["nodes"]) if isinstance(document.get("nodes"), dict) else {}
+    nodes = dict(document["nodes"])
     for name, given in blocks.items():
         node = nodes.get(given.get("node")) if isinstance(given, dict) else None
         features = _features(name, given, nodes, document.get("edges")) if isinstance(node, dict) else None
-        if isinstance(node, dict) and features:
-            view = {"table": semantic_table(name), "features": features, "behavior": True}
-            views = node.get("views") or {}
-            if not isinstance(views, dict) or {**view, **_given(views.get(name))} != {
-                **_given(views.get(name)),
-                **view,
-            }:
-                return document
-            nodes[given["node"]] = {**node, "views": {**{k: v for k, v in views.items() if k != name}, name: view}}
+        if not isinstance(node, dict) or not features:
+            continue
+        view = {"table": semantic_table(name), "features": features, "behavior": True}
+        views = dict(node["views"]) if isinstance(node.get("views"), dict) else {}
+        before = views.pop(name, view)
+        if not isinstance(before, dict) or any(before.get(key) != value for key, value in view.items()):
+            return document  # another view has the name: the check of references says so
+        nodes[given["node"]] = {**node, "views": {**views, name: view}}
     return {**document, "nodes": nodes}
-
-
-def _given(view: Any) -> dict[str, Any]:
-    return view if isinstance(view, dict) else {}
 
 
 def _features(name: Any, given: dict[str, Any], nodes: dict[str, Any], edges: Any) -> dict[str, str] | None:
