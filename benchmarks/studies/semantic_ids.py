@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the page")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # small operations: a second thread waits more than it does
-    started, samples = time.monotonic(), list[Sample]()
-    if options.size != "none":
-        samples.append(simulated(options.size, 7))
-    if options.kuairand:
-        samples.append(kuairand(options.kuairand))
-    found = [_studied(sample, options.seeds, options.draws) for sample in samples]
-    minutes = (time.monotonic() - started) / 60
-    given = " --kuairand FOLDER" if options.kuairand else ""
-    notes = [
-        f"Seeds {', '.join(map(str, options.seeds))} of quantizer and model; intervals: 95 %, {options.draws:,} "
-        "bootstrap draws of members, of the mean over seeds.",
-        f"Commit {commit_of(ROOT)}, {minutes:.0f} minutes on one CPU thread.",
-        f"Command: `python -m benchmarks.studies.{NAME} --size {options.size}{given} --seeds "
-        f"{' '.join(map(str, options.seeds))} --draws {options.draws}`",
-    ]
-    write_text(options.out / f"{NAME}.json", json.dumps({"samples": found, "notes": notes}, indent=1) + "\n")
-    path = write_text(options.out / f"{NAME}.md", page(found, notes))
-    print(f"{path}: {len(found)} samples")
+    found = {one["name"]: one for one in _before(options.out / f"{NAME}.json")}
+    for sample in _samples(options.size, options.kuairand):
+        started = time.monotonic()
+        studied = _studied(sample, options.seeds, options.draws)
+        given = f"--size {options.size}" if sample.name != "KuaiRand-Pure" else "--size none --kuairand FOLDER"
+        seeds, minutes = " ".join(map(str, options.seeds)), (time.monotonic() - started) / 60
+        studied["notes"] = [
+            f"Seeds {seeds} of quantizer and model; intervals: 95 %, {options.draws:,} bootstrap draws of members, of "
+            "the mean over seeds.",
+            f"Commit {commit_of(ROOT)}, {minutes:.0f} minutes on one CPU thread.",
+            f"Command: `python -m benchmarks.studies.{NAME} {given} --seeds {seeds} --draws {options.draws}`",
+        ]
+        found[sample.name] = studied
+    write_text(options.out / f"{NAME}.json", json.dumps({"samples": list(found.values())}, indent=1) + "\n")
+    path = write_text(options.out / f"{NAME}.md", page(list(found.values())))
+    print(f"{path}: {', '.join(found)}")
     return 0
+
+
+def _before(path: Path) -> list[dict[str, Any]]:
+    """What an earlier run wrote: samples that this run leaves out stay as they are."""
+    return json.loads(path.read_text(encoding="utf-8"))["samples"] if path.is_file() else []
+
+
+def _samples(size: str, logs: Path | None) -> Iterator[Sample]:
+    if size != "none":
+        yield simulated(size, 7)
+    if logs:
+        yield kuairand(logs)
 
 
 def _studied(sample: Sample, seeds: Sequence[int], draws: int) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def document(sample: Sample, scores: dict[Form, list[np.ndarray]], sizes: dict[s
     }
 
 
-def page(documents: list[dict[str, Any]], notes: list[str]) -> str:
+def page(documents: list[dict[str, Any]]) -> str:
     """The page as Markdown."""
     parts = [
         "# Semantic IDs: vectors of one domain as codes in another",
@@ -88,7 +88,7 @@ def page(documents: list[dict[str, Any]], notes: list[str]) -> str:
         "what a form keeps of a vector, not what a product gains. Vectors are as of a local midnight, visible three "
         "hours later; the quantizer is fitted to those from before the train window. The control gives every member "
         "the codes of another one: what it gains is what an ID of as many bits is worth. Epochs and, of tables, the "
-        "learning rate (.02 or .002) are chosen on validation, and the test days are scored once. "
+        "learning rate (.02 or .002) are chosen on validation. "
         f"Cold: members with at most {FEW} clicks on the target and at least {MANY} events in the source before.",
     ]
     for one in documents:
@@ -98,8 +98,8 @@ def page(documents: list[dict[str, Any]], notes: list[str]) -> str:
                 f"### {'All' if name == 'all' else 'Cold'}: {part['rows']:,} rows of {part['members']:,} members",
                 table(["", "bytes a key", "AUC", "minus none"], [_line(form, one, part) for form in part["lines"]]),
             ]
-        parts += [_verdict(one), _use(one)]
-    return "\n\n".join([*parts, "## How it was made", "\n".join(f"- {note}" for note in notes)]) + "\n"
+        parts += [_verdict(one), _use(one), "\n".join(f"- {note}" for note in one["notes"])]
+    return "\n\n".join(parts) + "\n"
 
 
 def _line(form: str, one: dict[str, Any], part: dict[str, Any]) -> list[str]:
