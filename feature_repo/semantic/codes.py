@@ -22,6 +22,8 @@ from models.spec.semantic_ids import MOST_WIDTH, SemanticIds, code_features, lev
 from models.time_units import HOUR
 
 _LONGEST_DAY = 26 * HOUR
+_DIGITS = 8
+"""Of the quantizer's digest, before a code."""
 
 
 class Means(NamedTuple):
@@ -47,12 +49,9 @@ def codes(
     block, events = spec.semantic_ids[name], events_of(spec, name, tables)
     before = spec.span("train").start
     every = list(means(events, _cuts(spec, events)))
-    first = _newest([one for one in every if one.cut + block.delay_time <= before])
+    first = _newest([one for one in every if one.cut + block.delay_time <= before], events.vectors.shape[1])
     quantizer, digest = kept.quantizer(_settings(block), before, lambda: _fit(name, block, first, before))
-    parts = [_rows(spec, name, quantizer, digest, events.keys, one) for one in every]
-    columns = [spec.nodes[block.node].key, VALID_FROM, *_features(name, block)]
-    parts = [part for part in parts if len(part)]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    table = pd.concat([_rows(spec, name, quantizer, digest, events.keys, one) for one in every or [_none(events)]])
     found = use(quantizer.encode(torch.from_numpy(first)).residual, block.codes)
     facts = {
         "quantizer": digest,
@@ -61,7 +60,7 @@ def codes(
         "perplexity": [round(one.perplexity, 1) for one in found if one.perplexity == one.perplexity],
         "dead": [one.dead for one in found],
     }
-    return table[columns], facts
+    return table.reset_index(drop=True), facts
 
 
 def means(events: Events, cuts: list[int]) -> Iterator[Means]:
@@ -78,6 +77,11 @@ def means(events: Events, cuts: list[int]) -> Iterator[Means]:
         yield Means(cut, changed, (sums[changed] / weight[changed, None]).astype(np.float32))
 
 
+def _none(events: Events) -> Means:
+    """No rows, which still have their columns."""
+    return Means(0, np.zeros(0, np.int64), events.vectors[:0])
+
+
 def _cuts(spec: Spec, events: Events) -> list[int]:
     """The midnights from the first event to the one after the last, which are past."""
     if not len(events.time):
@@ -87,12 +91,12 @@ def _cuts(spec: Spec, events: Events) -> list[int]:
     return [cut for cut in every[: int(np.searchsorted(every, last, side="right")) + 1] if cut <= clock.now()]
 
 
-def _newest(parts: list[Means]) -> np.ndarray:
+def _newest(parts: list[Means], size: int) -> np.ndarray:
     """The newest vector of every node in these parts: (n, d) float32, by node."""
     found: dict[int, np.ndarray] = {}
     for part in parts:
         found |= dict(zip(part.node.tolist(), part.vectors, strict=True))
-    return np.stack([found[node] for node in sorted(found)]) if found else np.zeros((0, 1), np.float32)
+    return np.stack([found[node] for node in sorted(found)]) if found else np.zeros((0, size), np.float32)
 
 
 def _settings(block: SemanticIds) -> dict[str, Any]:
@@ -120,10 +124,6 @@ def _fit(name: str, block: SemanticIds, vectors: np.ndarray, before: int) -> Qua
     return fit_quantizer(torch.from_numpy(vectors), config)
 
 
-def _features(name: str, block: SemanticIds) -> list[str]:
-    return [*code_features(name, block), *([level_feature(name)] if block.kind != "rq" else [])]
-
-
 def _rows(spec: Spec, name: str, quantizer: Quantizer, digest: str, keys: pd.Index, means_: Means) -> pd.DataFrame:
     """The codes of one cut."""
     block = spec.semantic_ids[name]
@@ -132,7 +132,7 @@ def _rows(spec: Spec, name: str, quantizer: Quantizer, digest: str, keys: pd.Ind
     visible = pd.Timestamp(means_.cut + block.delay_time, unit="us", tz="UTC").as_unit("us")
     columns: dict[str, Any] = {spec.nodes[block.node].key: keys[means_.node], VALID_FROM: visible}
     for place, feature in enumerate(code_features(name, block)):
-        columns[feature] = [f"{digest[:4]}:{code}" for code in found.residual[:, place].tolist()]
+        columns[feature] = [f"{digest[:_DIGITS]}:{code}" for code in found.residual[:, place].tolist()]
     if block.kind != "rq":
         columns[level_feature(name)] = list(middles.numpy())
     return pd.DataFrame(columns)

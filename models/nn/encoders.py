@@ -95,7 +95,8 @@ class NodeEncoder(nn.Module):
         plain = numbers.shape[1] - sum(self.sizes)
         if self.features is not None:
             x = x + self.features(torch.cat([numbers[:, :plain], self.categories(categories)], dim=1))
-        x = x + self.semantic(categories)
+        if self.semantic.levels:
+            x = x + self.semantic(categories)
         for layer, vector in zip(self.vectors, numbers[:, plain:].split(self.sizes, dim=1), strict=True):
             x = x + layer(vector)
         return self.norm(x)

@@ -109,7 +109,7 @@ def test_a_kept_quantizer_is_used_again_and_codes_of_another_are_other_texts(tmp
     first = quantizer_of(spec_of(), tables(), tmp_path)
     assert quantizer_of(spec_of(), tables(seed=1), tmp_path) == first
     assert quantizer_of(spec_of(), tables(seed=1)) != first
-    assert table_of(spec_of(), tables(seed=1), tmp_path)["tastes_code_1"].str.startswith(first[:4]).all()
+    assert table_of(spec_of(), tables(seed=1), tmp_path)["tastes_code_1"].str.startswith(f"{first[:8]}:").all()
     assert quantizer_of(spec_of(seed=2), tables(), tmp_path) != first
 
 
@@ -133,3 +133,11 @@ def test_too_few_before_the_train_window_is_an_error(empty: list[str]) -> None:
 @pytest.mark.parametrize(("kind", "columns"), [("rq", 4), ("fsq", 3)])
 def test_each_branch_has_its_columns(kind: str, columns: int) -> None:
     assert table_of(spec_of(kind=kind), tables()).shape[1] == columns
+
+
+def test_without_events_a_kept_quantizer_leaves_an_empty_table(tmp_path: Path) -> None:
+    whole = table_of(spec_of(), tables(), tmp_path)
+    none = {**tables(), **{name: tables()[name].iloc[:0] for name in ("reads", "likes")}}
+    found = table_of(spec_of(), none, tmp_path)
+    assert (len(found), list(found.columns)) == (0, list(whole.columns))
+    assert found["valid_from"].dtype == whole["valid_from"].dtype
