@@ -8,6 +8,7 @@ from models.spec import Counter, Edge, Feature, Spec
 from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans, snapshot_plans
 from models.spec.counters import ROLES
+from models.spec.semantic_ids import code_features
 from models.spec.time_references import time_sources
 
 MEMBER_VECTORS = "member_vectors"
@@ -104,9 +105,22 @@ def _retrieved(spec: Spec) -> list[Feature]:
 
 
 def node_features(spec: Spec, node: str) -> list[Feature]:
-    """The features of a node type that the model reads, over its views in the order of the spec: all but times."""
-    typed = [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+    """The features of a node type that the model reads, over its views in the order of the spec.
+
+    All but times, and codes that are made of events outside of the spec's ``domains``.
+    """
+    active = spec.active_edges().keys()
+    hidden = {name for name, block in spec.semantic_ids.items() if not active >= set(block.events)}
+    typed = [feature for name, view in spec.nodes[node].views.items() if name not in hidden for feature in view.typed]
     return [feature for feature in typed if feature.kind != "time"]
+
+
+def semantic_codes(spec: Spec, node: str) -> tuple[tuple[str, ...], ...]:
+    """The residual codes of a node type's semantic IDs that the model reads, by block."""
+    read = {feature.name for feature in node_features(spec, node)}
+    blocks = {name: block for name, block in spec.semantic_ids.items() if block.node == node}
+    found = (tuple(code_features(name, block)) for name, block in blocks.items())
+    return tuple(codes for codes in found if codes and read >= set(codes))
 
 
 def behavior_features(spec: Spec, node: str) -> set[str]:

@@ -46,7 +46,7 @@ def test_heavy_libraries_are_imported_where_used(package: str) -> None:
         assert not heavy, f"{path.relative_to(ROOT)} imports {sorted(heavy)} at import time"
 
 
-@pytest.mark.parametrize("folder", ["models/nn", "models/training"])
+@pytest.mark.parametrize("folder", ["models/nn", "models/training", "models/semantic"])
 def test_the_model_needs_only_what_a_gpu_image_holds(folder: str) -> None:
     for path in sorted((ROOT / folder).rglob("*.py")):
         foreign = imports(path) - ON_A_GPU_IMAGE - set(sys.stdlib_module_names)

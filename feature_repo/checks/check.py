@@ -15,7 +15,7 @@ from feature_repo.checks.rows import ANY, Least, row_warnings
 from feature_repo.checks.suggest import first_history, suggested_fan_outs, suggested_windows
 from feature_repo.sources.adapters import check, columns_of
 from feature_repo.sources.errors import Problems, SourceError, TableError
-from feature_repo.sources.ingest import add_seeds, check_labels, conform, valid_tables
+from feature_repo.sources.ingest import add_seeds, add_semantic_ids, check_labels, conform, valid_tables
 from feature_repo.sources.labels import inside
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import arrow_types
@@ -69,6 +69,7 @@ def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> N
         with problems.trying():
             add_seeds(valid.spec, tables)
             check_labels(valid.spec, tables, spec.windows.rolling)
+            add_semantic_ids(valid.spec, tables, None)
     report.errors += problems.found
     report.warnings += _quarantined(valid)
     report.read = True

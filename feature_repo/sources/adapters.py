@@ -69,6 +69,15 @@ def columns_of(spec: Spec) -> dict[str, tuple[str, ...]]:
     return dict(found(spec) if found else source.TABLES)  # type: ignore[attr-defined]
 
 
+def own_tables(spec: Spec) -> dict[str, tuple[str, ...]]:
+    """The columns of every table that ingest adds as if the adapter had written it: those of semantic IDs."""
+    found = {}
+    for name, block in spec.semantic_ids.items():
+        view = spec.nodes[block.node].views[name]
+        found[view.table] = (spec.nodes[block.node].key, view.time, *view.features)
+    return found
+
+
 def check(spec: Spec, file: str | None = None, problems: Problems | None = None) -> None:
     """Check the adapter's name and options, every table and column that the spec names, and the names for Feast.
 
@@ -86,7 +95,7 @@ def check(spec: Spec, file: str | None = None, problems: Problems | None = None)
         with problems.trying(), _naming(file):
             columns = columns_of(spec)
             _check_tables(spec, columns)
-            for error in wrong_columns(spec, columns, file):
+            for error in wrong_columns(spec, columns | own_tables(spec), file):
                 problems.add(error)
 
 
@@ -103,6 +112,7 @@ def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
     """Check that table and column names are unique, ignoring case as SQL does."""
     ours = {counter_table(name).lower() for name in counter_views(spec)}
     ours |= {collaborative_table(name).lower() for name in collaborative_views(spec)}
+    ours |= {name.lower() for name in own_tables(spec)}
     ours |= {SEEDS} if spec.impressions.sample_negatives else set()
     seen: dict[str, str] = {}
     for table, columns in tables.items():

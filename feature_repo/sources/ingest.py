@@ -14,7 +14,7 @@ from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.negatives import NegativesError, seeds
-from feature_repo.sources.adapters import adapter, check, columns_of
+from feature_repo.sources.adapters import adapter, check, columns_of, own_tables
 from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.labels import check_classes, inside
@@ -62,6 +62,7 @@ def ingest(
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     sampled = add_seeds(spec, tables)
+    ours = add_semantic_ids(spec, tables, kept)
     if trained:
         check_labels(spec, tables, rolling)
     manifest: dict[str, Any] = {
@@ -73,15 +74,12 @@ def ingest(
         DECIDED: as_json(decisions(spec, tables)),
         "tables": {},
         **sampled,
+        **ours,
     }
     with replaced_folder(folder) as fresh:
         for name, frame in tables.items():
-            written = write_table(fresh, name, frame, arrow_types(spec, name))
-            counts = dropped.get(name, {})
-            span = _span(frame, time_columns(spec).get(name, []))
-            manifest["tables"][name] = written | {"duplicates": counts.get("duplicates", 0), "dropped": counts} | span
+            manifest["tables"][name] = _write(spec, fresh, name, frame, dropped.get(name, {}))
             manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined.get(name))
-            log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
             part = describe(fresh, name, pq.read_schema(path := fresh / f"{name}.parquet"))
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
@@ -159,6 +157,21 @@ def add_seeds(spec: Spec, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     return {SAMPLED: found.facts}
 
 
+def add_semantic_ids(spec: Spec, tables: dict[str, pd.DataFrame], kept: str | None) -> dict[str, Any]:
+    """Add the tables of codes; return what the manifest says of them. Raises SourceError."""
+    if not spec.semantic_ids:
+        return {}
+    from feature_repo.semantic import semantic_tables  # needs torch
+    from models.semantic.errors import SemanticError
+
+    try:
+        frames, facts = semantic_tables(spec, tables, kept)
+    except SemanticError as error:
+        raise SourceError(str(error)) from None
+    tables |= {name: conform(spec, name, frame) for name, frame in frames.items()}
+    return {"semantic_ids": facts}
+
+
 def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:
     """Write the tables of collaborative blocks; return their names. Raises SourceError."""
     end = 0 if last is None else int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))
@@ -166,6 +179,14 @@ def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> 
         return snapshots(spec, folder, folder, end, kept)
     except SnapshotError as error:
         raise SourceError(str(error)) from None
+
+
+def _write(spec: Spec, folder: Path, name: str, frame: pd.DataFrame, dropped: dict[str, int]) -> dict[str, Any]:
+    """Write a table; return its entry in the manifest. When codes become visible is no end of the data."""
+    written = write_table(folder, name, frame, arrow_types(spec, name))
+    times = [] if name in own_tables(spec) else time_columns(spec).get(name, [])
+    log.info("table %s: %d rows", name, len(frame))
+    return written | {"duplicates": dropped.get("duplicates", 0), "dropped": dropped} | _span(frame, times)
 
 
 def _write_quarantine(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:

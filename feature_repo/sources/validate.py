@@ -111,7 +111,7 @@ def check_leaks(spec: Spec, columns: Mapping[str, tuple[str, ...]]) -> None:
         f"{leaks[0]}. Remove it from the table"
         for node in spec.nodes.values()
         for view_name, view in node.views.items()
-        if (leaks := [column for column in columns[view.table] if column in spec.impressions.outcomes])
+        if (leaks := [column for column in columns.get(view.table, ()) if column in spec.impressions.outcomes])
     ]
     if found:
         raise SourceError(found[0], tuple(found[1:]))

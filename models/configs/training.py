@@ -27,6 +27,8 @@ class TrainingConfig:
     """Seeds per optimizer step, over all processes and parts; with slices about as many, in whole slices."""
     learning_rate: PositiveFloat = 0.003
     """Peak learning rate of AdamW."""
+    codes_learning_rate: PositiveFloat = 0.02
+    """Peak learning rate of the tables of semantic IDs, which are not decayed; other weights have `learning_rate`."""
     weight_decay: NonNegative = 0.01
     """Weight decay of AdamW."""
     warmup: Share = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from models.features import behavior_features, node_features
+from models.features import behavior_features, node_features, semantic_codes
 from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
 from models.graph.errors import GraphInputError
@@ -60,4 +60,5 @@ def write_nodes(path: Path, spec: Spec, relations: Relations, name: str, keys: p
             for kind, tensor in encode(features, described, columns, len(table))._asdict().items():
                 file.append(kind, tensor.numpy())
         file.append("version_offsets", offsets_of(counts))
-    return WrittenNodes(NodeType(name, len(keys), described, spec.nodes[name].id_buckets), rows, dropped)
+    semantic = semantic_codes(spec, name)
+    return WrittenNodes(NodeType(name, len(keys), described, spec.nodes[name].id_buckets, semantic), rows, dropped)

@@ -35,6 +35,8 @@ class NodeType:
     count: int
     features: tuple[FeatureColumn, ...] = ()
     id_buckets: int = 0
+    semantic: tuple[tuple[str, ...], ...] = ()
+    """Categories that are residual codes, the last ones of its features: for each semantic ID those of its levels."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,9 @@ class GraphSchema:
         document = asdict(self)
         if not self.seeds.sampled:  # as before there were any: the same digest
             del document["seeds"]["sampled"]
+        for node in document["nodes"]:
+            if not node["semantic"]:
+                del node["semantic"]
         return document
 
     @classmethod
@@ -183,7 +188,7 @@ class GraphSchema:
         """Read ``to_json``'s document. Raises KeyError, TypeError or ValueError for another one."""
         seeds = document["seeds"]
         return cls(
-            nodes=tuple(NodeType(**{**node, "features": _columns(node["features"])}) for node in document["nodes"]),
+            nodes=tuple(_node(node) for node in document["nodes"]),
             edges=tuple(
                 EdgeType(**{**e, "fan_out": tuple(e["fan_out"]), "attributes": _columns(e["attributes"])})
                 for e in document["edges"]
@@ -201,6 +206,11 @@ class GraphSchema:
             ),
             pageranks=tuple(PageRank(**{**rank, "edges": tuple(rank["edges"])}) for rank in document["pageranks"]),
         )
+
+
+def _node(document: dict[str, Any]) -> NodeType:
+    semantic = tuple(tuple(codes) for codes in document.get("semantic", ()))
+    return NodeType(**{**document, "features": _columns(document["features"]), "semantic": semantic})
 
 
 def _columns(documents: list[dict[str, Any]]) -> tuple[FeatureColumn, ...]:

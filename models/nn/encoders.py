@@ -7,6 +7,7 @@ from models.configs.model import ModelConfig
 from models.graph.schema import NodeType
 from models.nn.encoded import EncodedNodes
 from models.nn.encoding import FeatureEncoding
+from models.nn.semantic_codes import SemanticCodes
 from models.nn.start import CommonSpace, reset_children
 
 _CATEGORY_WIDTH = 16
@@ -59,7 +60,8 @@ class IdEmbedding(nn.Module):
 
 
 class NodeEncoder(nn.Module):
-    """Input of one node type: the layer-normalized sum of an MLP over numbers and categories, vectors and ID embedding.
+    """Input of one node type: the layer-normalized sum of an MLP over numbers and categories, vectors, and embeddings
+    of its ID and its semantic IDs.
 
     Vectors of one size are assumed to share one space (the same text model, say): they start in a common one, also
     across node types, and training may move them apart.
@@ -68,7 +70,8 @@ class NodeEncoder(nn.Module):
     def __init__(self, config: ModelConfig, node: NodeType, features: FeatureEncoding) -> None:
         super().__init__()
         width = config.width
-        self.categories = CategoryEmbedding(features.vocabularies)
+        self.semantic = SemanticCodes(node, features, width)
+        self.categories = CategoryEmbedding(self.semantic.others.vocabularies)
         self.dense = features.dense_width + self.categories.width
         layers = nn.Sequential(nn.Linear(max(self.dense, 1), 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.features = layers if self.dense else None
@@ -92,6 +95,8 @@ class NodeEncoder(nn.Module):
         plain = numbers.shape[1] - sum(self.sizes)
         if self.features is not None:
             x = x + self.features(torch.cat([numbers[:, :plain], self.categories(categories)], dim=1))
+        if self.semantic.levels:
+            x = x + self.semantic(categories)
         for layer, vector in zip(self.vectors, numbers[:, plain:].split(self.sizes, dim=1), strict=True):
             x = x + layer(vector)
         return self.norm(x)

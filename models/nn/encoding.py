@@ -5,7 +5,7 @@ A graph's vocabulary holds all values in the data; a model's holds those it was 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,11 @@ class FeatureEncoding:
     def dense_width(self) -> int:
         """Columns of the scaled numbers: a value and a missing flag for each."""
         return 2 * len(self.numbers)
+
+    def without_last(self, categories: int) -> "FeatureEncoding":
+        """The same without its last categories."""
+        kept = len(self.categories) - categories
+        return replace(self, categories=self.categories[:kept], vocabularies=self.vocabularies[:kept])
 
     @cached_property
     def codes(self) -> list[dict[str, int]]:

@@ -23,7 +23,7 @@ from models.nn.inputs import DecoderInputs
 from models.nn.long_term import LongTerm
 from models.nn.matching import Matching
 from models.nn.overlap import Overlap
-from models.nn.profile import Profile
+from models.nn.profile import Profile, own_features
 from models.nn.sequence import SequenceDecoder
 from models.nn.start import reset_children
 
@@ -53,8 +53,8 @@ class Ranker(nn.Module):
         self.activities = ActivityEncoder(config, schema, encoding) if config.sequence else None
         self.age = nn.Linear(AGE_FEATURES, config.width) if config.sequence else None
         self.sequence = SequenceDecoder(config) if config.sequence else None
-        self.member_profile = Profile(encoding.nodes[member], config.width, config.profiles)
-        self.item_profile = Profile(encoding.nodes[item], config.width, config.profiles)
+        self.member_profile = Profile(own_features(schema, encoding, member), config.width, config.profiles)
+        self.item_profile = Profile(own_features(schema, encoding, item), config.width, config.profiles)
         self.context = Context(config, encoding, self.member_profile.outputs + self.item_profile.outputs)
         self.fuse = nn.Linear(config.width, config.width)
         self.matching = Matching(config) if config.matching and config.sequence else None

@@ -11,12 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.graph.schema import GraphSchema
 from models.graph.tree import Tree
 from models.nn.encoded import EncodedGraph, EncodedNodes
 from models.nn.encoders import CategoryEmbedding
-from models.nn.encoding import FeatureEncoding
+from models.nn.encoding import Encoding, FeatureEncoding
 
 _CATEGORY_WIDTH = 8
+
+
+def own_features(schema: GraphSchema, encoding: Encoding, node: str) -> FeatureEncoding:
+    """The features of a node type that are stored beside its tokens: all but vectors and the codes of semantic IDs."""
+    return encoding.nodes[node].without_last(sum(len(codes) for codes in schema.node(node).semantic))
 
 
 @dataclass(frozen=True)

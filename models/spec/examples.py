@@ -27,7 +27,7 @@ NUMBERS: dict[type, dict[str, float]] = {
     TrainingConfig: {
         **{"patience": 2, "weight_decay": 0.1, "warmup": 0.1, "gradient_norm": 0.5, "history_events": 100_000},
         **{"long_term_weight": 0.2, "seed": 8, "accumulate": 4, "slice": 4, "slice_hours": 6.0},
-        **{"cold_share": 0.15, "cold_member_share": 0.15, "task_tolerance": 0.005},
+        **{"cold_share": 0.15, "cold_member_share": 0.15, "task_tolerance": 0.005, "codes_learning_rate": 0.05},
         **{"first_neighbours": 4, "neighbour_stride": 10, "most_neighbours": 100, "neighbour_tolerance": 0.001},
         **{"tolerance_decay": 0.8},
     },

@@ -12,6 +12,7 @@ from models.spec.errors import SpecError
 from models.spec.expectations import check_expectations
 from models.spec.negative_references import check_negatives
 from models.spec.schema import Spec
+from models.spec.semantic_references import check_semantic_ids
 from models.spec.serving_references import check_serving
 from models.spec.time_references import check_time_features
 
@@ -34,6 +35,7 @@ def check_references(spec: Spec, file: str) -> None:
             check_unique_name(
                 file, f"edges.{name}.attributes.{attribute}", "a name that no other attribute has", attribute, owners
             )
+    check_semantic_ids(spec, file)
     check_derived(spec, file)
     for role, column in spec.node_columns():
         node(f"impressions.{role}.node", column.node)

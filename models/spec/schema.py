@@ -21,6 +21,7 @@ from models.spec.gate import Gate
 from models.spec.impressions import Column, Impressions, Oracle, Task
 from models.spec.monitoring import Monitoring
 from models.spec.nodes import Node
+from models.spec.semantic_ids import SemanticIds, with_views
 from models.spec.serving import Serving
 from models.spec.source import Source
 from models.spec.time_features import TimeFeature
@@ -95,6 +96,12 @@ class Spec(StrictModel):
         "serving.",
         examples=[{"watched": {"events": ["skipped", "clicked", "long_viewed"], "outcome": ["long_viewed"]}}],
     )
+    semantic_ids: dict[Name, SemanticIds] = Field(
+        default={},
+        description="Codes of what a node engaged with elsewhere, as features of a view of their own "
+        "(docs/semantic_ids.md).",
+        examples=[{"interests": {"node": "member", "events": ["reacted", "read"], "vector": "post_vector"}}],
+    )
     time_features: dict[Name, TimeFeature] = Field(
         default={},
         description="Features from the time of the impression or request: how old an item or member is, and the local "
@@ -143,6 +150,7 @@ class Spec(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_by_data(cls, value: Any) -> Any:
+        value = with_views(value)
         known = not isinstance(value, dict) or "by_data" in value
         return value if known else {**value, "by_data": undecided(value)}
 

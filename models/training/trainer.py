@@ -16,6 +16,7 @@ from models.nn.model import Ranker
 from models.training.batches import Batches, draw_member_states
 from models.training.distributed import ranks
 from models.training.errors import DivergedError
+from models.training.groups import parameter_groups, set_learning_rates
 from models.training.recorder import Recorder, recordable
 from models.training.slices import Slices, cut
 from models.training.step import Step
@@ -27,10 +28,7 @@ class Trainer:
     def __init__(self, ranker: Ranker, config: TrainingConfig, average: Ranker | None = None) -> None:
         """``average``: follows the weights as their moving average (``config.averaging``); None = no average."""
         self.ranker, self.config, self.average = ranker, config, average
-        weights = ranker.parameters()
-        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameter_groups(ranker, config), fused=True)
 
     def run_epoch(
         self,
@@ -79,8 +77,7 @@ class Trainer:
         return {"train_loss": total / done, "seeds_per_second": done / (perf_counter() - started)}
 
     def _set_learning_rate(self, progress: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * learning_rate_share(progress, self.config.warmup)
+        set_learning_rates(self.optimizer, learning_rate_share(progress, self.config.warmup))
 
     def _update(self, step: Step, part: Slices, member_states: Tensor, number: int) -> float:
         """The ``number``-th step of the training, from 0: gradient, clipping, optimizer, average; returns the loss."""

@@ -12,7 +12,7 @@ from models.configs.model import ModelConfig
 from models.graph.schema import GraphSchema
 from models.nn.encoding import Encoding, FeatureEncoding
 from models.nn.inputs import DecoderInputs
-from models.nn.profile import ProfileLayout
+from models.nn.profile import ProfileLayout, own_features
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class TreeInputs:
         """Of a ranker with this configuration, schema and encoding. Without ``profiles``: nothing of member and item;
         without ``counters``: nothing of the impression but surface, hour and age.
 
-        Vectors of nodes are no columns: only the encoder reads them.
+        Vectors and semantic IDs of nodes are no columns: only the encoder reads them.
         """
         names, coded = _names("", encoding.impression) if config.counters else ([], [])
         layouts = []
         for node in (schema.seeds.member, schema.seeds.item):
-            layouts.append(ProfileLayout.of(encoding.nodes[node], config.width, config.profiles))
-            own, codes = _names(f"{node} ", encoding.nodes[node]) if config.profiles else ([], [])
+            features = own_features(schema, encoding, node)
+            layouts.append(ProfileLayout.of(features, config.width, config.profiles))
+            own, codes = _names(f"{node} ", features) if config.profiles else ([], [])
             coded += [len(names) + place for place in codes]
             names += own
         coded.append(len(names))
