@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from models.configs.check import check
 from models.configs.model import ModelConfig
+from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
+from models.graph.store import TemporalGraph
 from models.graph.tree import Activities, Tree
 from models.nn.activity import ActivityEncoder
 from models.nn.age import AGE_FEATURES, age_features
@@ -58,7 +60,7 @@ class Ranker(nn.Module):
         self.fuse = nn.Linear(config.width, config.width)
         self.matching = Matching(config) if config.matching and config.sequence else None
         self.overlap = Overlap(branched if config.overlap else replace(schema, edges=(), pageranks=()), config.width)
-        self.heads = self.new_heads(len(schema.seeds.tasks))
+        self.heads: nn.Module = self.new_heads(len(schema.seeds.tasks))
         self.long_term = LongTerm(config) if config.long_term and config.sequence else None
         spread = torch.zeros(len(schema.seeds.tasks))
         self.task_spread: nn.Parameter | None = nn.Parameter(
@@ -97,6 +99,14 @@ class Ranker(nn.Module):
         """H of the member side and H of the item side."""
         shared = self.config.graph_tokens + self.overlap.rows
         return shared + self.member_profile.layout.rows, shared + self.item_profile.layout.rows
+
+    def activity_source(self, graph: TemporalGraph) -> Sampler:
+        """Finds the engagements of members."""
+        return Sampler(graph)
+
+    def activity_kinds(self, schema: GraphSchema) -> list[tuple[str, str]]:
+        """Name and target's node type of each engagement edge of ``schema``."""
+        return [(name, schema.targets[name]) for name in schema.activity_edges]
 
     def input_table(self, encoded: EncodedGraph) -> Tensor:
         """(states, w): the input of every node state of the graph.

@@ -17,8 +17,9 @@ from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.files import replaced_folder, sha256_of_file
 from models.graph.schema import GraphSchema
+from models.nn.build import build_ranker
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.sealed import SealError, json_object, read_plain, stated_files
 from models.training.errors import ArtifactError
 from models.training.files import write_json
@@ -52,7 +53,7 @@ class Validation:
 class Model:
     """A trained model with everything it needs except a graph."""
 
-    ranker: Ranker
+    ranker: Family
     encoding: Encoding
     schema: GraphSchema
     calibration: Calibration
@@ -171,7 +172,7 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
     config = ModelConfig(**document["config"])
     schema = GraphSchema.from_json(document["schema"])
     encoding = Encoding.from_json(document["encoding"])
-    ranker = Ranker(config, schema, encoding)
+    ranker = build_ranker(config, schema, encoding)
     try:
         ranker.load_state_dict(safetensors.torch.load(files["model.safetensors"]))
     except (SafetensorError, RuntimeError) as error:

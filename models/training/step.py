@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.training.batches import Batch, Batches, Tokens, activity_age, decode, encode
 from models.training.distributed import Ranks
 from models.training.recorder import Recorder
@@ -24,7 +24,7 @@ class Step:
 
     def __init__(
         self,
-        ranker: Ranker,
+        ranker: Family,
         batches: Batches,
         config: TrainingConfig,
         ranks: Ranks,

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.training.batches import Batches, draw_member_states
 from models.training.distributed import ranks
 from models.training.errors import DivergedError
@@ -24,7 +24,7 @@ from models.training.step import Step
 class Trainer:
     """Trains one ranker in place, epoch by epoch, with AdamW."""
 
-    def __init__(self, ranker: Ranker, config: TrainingConfig, average: Ranker | None = None) -> None:
+    def __init__(self, ranker: Family, config: TrainingConfig, average: Family | None = None) -> None:
         """``average``: follows the weights as their moving average (``config.averaging``); None = no average."""
         self.ranker, self.config, self.average = ranker, config, average
         weights = ranker.parameters()
@@ -51,7 +51,8 @@ class Trainer:
         config, processes, device = self.config, ranks(), rows.device
         seed, seeds = epoch_seed(config.seed, epoch), encoded.graph.seeds
         slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
-        batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops)
+        source = self.ranker.activity_source(encoded.graph)
+        batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops, source)
         started, total, done = perf_counter(), 0.0, 0
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:
             steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
@@ -98,7 +99,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 @torch.no_grad()
-def follow(average: Ranker, ranker: Ranker, decay: float, step: int) -> None:
+def follow(average: Family, ranker: Family, decay: float, step: int) -> None:
     """Move the moving average toward the weights after the ``step``-th step, from 0.
 
     The decay is (1 + step) / (10 + step) at most, so that the average soon forgets the untrained weights.
