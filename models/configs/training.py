@@ -72,6 +72,10 @@ class TrainingConfig:
     are computed once, as of the slice's earliest seed (LiGNN: 4). 1 = every seed has its own."""
     slice_hours: NonNegative = 24.0
     """Maximum hours from a slice's earliest seed to its latest: the maximum age of a shared state."""
+    shared_history: Positive = 32
+    """Family sequence: at most so many training rows of one member, in the order of their times, share one pass over
+    the member's history, in which each row sees what is strictly before its own time. 1 = each has a pass of its
+    own."""
     adaptive_neighbours: bool = False
     """Start with small fan-outs and grow them only when the validation AUC stops rising (LiGNN)."""
     first_neighbours: Positive = 2

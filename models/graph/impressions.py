@@ -2,7 +2,7 @@
 
 An impression is two tokens: its item at the time at which it was shown, its outcome at the time at which that SETTLED.
 So nothing that reads the tokens before a time can see an outcome that was still open. The impressions are the graph's
-seeds of all windows; of the days before these, and of other tables, there are engagement edges, one token each.
+seeds of all windows; of other days there are engagement edges, one token each.
 """
 
 from typing import Literal
@@ -22,16 +22,16 @@ FIRST_EDGE = 2
 KINDS = ("impression.shown", "impression.outcome")
 """Names of the two; no edge type can have them."""
 
-Engagements = Literal["none", "before", "all"]
-"""Which engagement edges are tokens: those before the train window, so that none repeats an impression, or all."""
+Engagements = Literal["none", "outside", "all"]
+"""Which engagement edges are tokens. outside: those before the train window and after the last one, where there are no
+seeds, so that none repeats an impression."""
 
 
 class Impressions:
     """The tokens of all members of one graph, sorted by (member, time), on the graph's device."""
 
-    def __init__(self, graph: TemporalGraph, engagements: Engagements = "before") -> None:
+    def __init__(self, graph: TemporalGraph, engagements: Engagements = "outside") -> None:
         """Seeds of an unknown member, cold twins and sampled negatives, which nobody was shown, are no impressions."""
-        self.graph = graph
         parts = [*_impressions(graph), *_engagements(graph, engagements)]
         member, edge, target, row, time = (torch.cat(column) for column in zip(*parts, strict=True))
         order = time.argsort(stable=True)
@@ -57,8 +57,13 @@ class Impressions:
             nothing = torch.zeros_like(place)
             return Activities(nothing, nothing, nothing, nothing, nothing.bool())
         place = place.clamp(min=0)
-        columns = (column[place] * seen for column in (self.edge, self.target, self.row, self.time))
-        return Activities(*columns, mask=seen)
+        edge, target, row, moment = (column[place] * seen for column in (self.edge, self.target, self.row, self.time))
+        return Activities(edge, target, row, moment, seen)
+
+    def count(self, member: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """(batch,) int64: the tokens of ``member`` (batch,) at or after ``first`` (batch,) and before ``last``."""
+        owner = member.clamp(min=0)
+        return (self.timeline.end(owner, last) - self.timeline.end(owner, first)) * (member >= 0)
 
 
 def _impressions(graph: TemporalGraph) -> list[tuple[Tensor, ...]]:
@@ -82,13 +87,15 @@ def _engagements(graph: TemporalGraph, engagements: Engagements) -> list[tuple[T
     """(member, edge, target, row, time) of the engagement edges that leave members."""
     if engagements == "none":
         return []
-    parts, until = [], graph.schema.window("train").start
+    parts: list[tuple[Tensor, ...]] = []
+    spans = graph.schema.seeds.windows
+    begin, end = spans[1].start, spans[-1].end
     for place, name in enumerate(graph.schema.activity_edges):
         edges = graph.edges[name]
         owner = torch.repeat_interleave(edges.offsets.diff(), output_size=len(edges.time))
         row = torch.arange(len(edges.time), device=graph.device)
-        if engagements == "before":
-            row = row[edges.time < until]
+        if engagements == "outside":
+            row = row[(edges.time < begin) | (edges.time >= end)]
         edge = torch.full_like(row, FIRST_EDGE + place)
         parts.append((owner[row], edge, edges.target[row].long(), row, edges.time[row]))
     return parts

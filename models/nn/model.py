@@ -22,6 +22,7 @@ from models.nn.encoding import Encoding
 from models.nn.heads import TaskHeads
 from models.nn.inputs import DecoderInputs
 from models.nn.long_term import LongTerm
+from models.nn.look_up import look_up
 from models.nn.matching import Matching
 from models.nn.overlap import Overlap
 from models.nn.profile import Profile
@@ -145,7 +146,7 @@ class Ranker(nn.Module):
         """
         if self.activities is None:
             return torch.zeros(*activities.mask.shape, self.config.width, device=time.device)
-        return self.activities(encoded, activities, time, lambda state: self._look_up(encoded, state, table))
+        return self.activities(encoded, activities, time, lambda state: look_up(self.inputs, encoded, state, table))
 
     def forward(self, inputs: DecoderInputs) -> Tensor:
         """Logits (B, C, T) of one slate per member. No candidate depends on another."""
@@ -201,22 +202,9 @@ class Ranker(nn.Module):
         states = [encoded.node_state(tree.node, tree.index, tree.time, tree.cold)]
         states += [encoded.node_state(self.targets[edge], b.index, b.time, b.cold) for edge, b in walk(tree.branches)]
         # One look-up for the whole tree: its gradient is one pass over the table, not one per branch.
-        found = self._look_up(encoded, torch.cat([state.flatten() for state in states]), table)
+        found = look_up(self.inputs, encoded, torch.cat([state.flatten() for state in states]), table)
         parts = found.split([state.numel() for state in states])
         places: Iterator[Tensor] = (
             part.unflatten(0, state.shape) for part, state in zip(parts[1:], states[1:], strict=True)
         )
         return side(parts[0], tree.branches, places, encoded.edges)
-
-    def _look_up(self, encoded: EncodedGraph, state: Tensor, table: Tensor | None) -> Tensor:
-        """(..., w): the inputs of node states (...) int64, rows among all types; each state is computed once."""
-        if table is not None:
-            return nn.functional.embedding(state, table)
-        used = torch.zeros(encoded.states, dtype=torch.bool, device=state.device)
-        used[state.flatten()] = True
-        rows, place = used.nonzero().flatten(), used.cumsum(0) - 1
-        parts = []
-        for name, nodes in encoded.nodes.items():
-            of_type = rows[(rows >= nodes.first) & (rows < nodes.first + len(nodes))]
-            parts.append(self.inputs[name](nodes, of_type - nodes.first))
-        return nn.functional.embedding(place[state], torch.cat(parts))

@@ -11,12 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.configs.training import TrainingConfig
+from models.graph.impressions import Impressions
 from models.nn.encoded import EncodedGraph
 from models.nn.family import Family
 from models.training.batches import Batches, draw_member_states
 from models.training.distributed import ranks
 from models.training.errors import DivergedError
 from models.training.recorder import Recorder, recordable
+from models.training.shared_history import UNLIMITED, SharedBatches, shares_history
 from models.training.slices import Slices, cut
 from models.training.step import Step
 
@@ -50,14 +52,15 @@ class Trainer:
         self.ranker.train()
         config, processes, device = self.config, ranks(), rows.device
         seed, seeds = epoch_seed(config.seed, epoch), encoded.graph.seeds
-        slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
-        source = self.ranker.activity_source(encoded.graph)
-        batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops, source)
+        shared = shares_history(self.ranker.config, config)
+        most, hours = (config.shared_history, UNLIMITED) if shared else (config.slice, config.slice_hours)
+        slices = cut(rows, seeds.member[rows], seeds.time[rows], most, hours)
+        batches = self._batches(encoded, largest_fan_out, shared)
         started, total, done = perf_counter(), 0.0, 0
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:
             steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
             recorder = None
-            if config.record and recordable(encoded.graph.schema, device):
+            if config.record and self.ranker.config.family == "graph" and recordable(encoded.graph.schema, device):
                 recorder = Recorder(list(self.ranker.parameters()), config.batch_size // processes.size)
             generator = None
             if processes.size > 1:  # all processes draw the same member states, but each its own dropout
@@ -78,6 +81,12 @@ class Trainer:
                 bar.set_postfix(loss=f"{total / done:.4f}", refresh=False)
                 bar.update(count)
         return {"train_loss": total / done, "seeds_per_second": done / (perf_counter() - started)}
+
+    def _batches(self, encoded: EncodedGraph, largest_fan_out: int | None, shared: bool) -> Batches | SharedBatches:
+        ranker, source = self.ranker, self.ranker.activity_source(encoded.graph)
+        if shared and isinstance(source, Impressions):
+            return SharedBatches(encoded, source, ranker.sequence_length)
+        return Batches(encoded, ranker.sequence_length, largest_fan_out, self.config.seed, ranker.hops, source)
 
     def _set_learning_rate(self, progress: float) -> None:
         for group in self.optimizer.param_groups:

@@ -12,7 +12,7 @@ from models.graph.store import TemporalGraph
 from models.graph.tensors import Seeds, tensors_of
 from models.graph.tree import Activities
 
-ALL: tuple[Engagements, ...] = ("none", "before", "all")
+ALL: tuple[Engagements, ...] = ("none", "outside", "all")
 MANY = 200
 
 
@@ -33,12 +33,12 @@ def expected(graph: TemporalGraph, engagements: Engagements, member: int, time: 
             continue
         for kind, moment in ((SHOWN, seeds.time[row]), (OUTCOME, seeds.settled[row])):
             found.append((int(moment), kind, row, int(seeds.item[row])))
-    until = graph.schema.window("train").start
+    begin, end = graph.schema.window("train").start, graph.schema.window("test").end
     for place, name in enumerate(graph.schema.activity_edges):
         edges = graph.edges[name]
         own = range(*edges.offsets[member : member + 2].tolist()) if member >= 0 else range(0)
         for row in own:
-            if engagements == "all" or (engagements == "before" and edges.time[row] < until):
+            if engagements == "all" or (engagements == "outside" and not begin <= edges.time[row] < end):
                 found.append((int(edges.time[row]), FIRST_EDGE + place, row, int(edges.target[row])))
     return sorted(token for token in found if token[0] < time)
 
