@@ -30,6 +30,9 @@ from models.trees.trees import DOCUMENT, Trees
 FORMAT = 2
 WITH_TREES = 3
 """The format of a model with trees, which an earlier release would read as its network alone."""
+OF_ANOTHER_FAMILY = 4
+"""The format of a model of another family than ``graph``, with trees or without, which earlier releases do not know."""
+_FORMATS = (FORMAT, WITH_TREES, OF_ANOTHER_FAMILY)
 MANIFEST = "manifest.json"
 _NETWORK = ("model.safetensors", "model.json")
 _FILES = (*_NETWORK, "calibration.json", "training.json")
@@ -144,7 +147,15 @@ def _finish(folder: Path, calibration: Calibration, training: Mapping[str, Any],
     for name, content in more.items():
         (folder / name).write_bytes(content)
     files = {name: sha256_of_file(folder / name) for name in (*_FILES, *more)}
-    write_json(folder / MANIFEST, {"format": WITH_TREES if DOCUMENT in more else FORMAT, "files": files})
+    write_json(folder / MANIFEST, {"format": _format(folder, more), "files": files})
+
+
+def _format(folder: Path, more: Mapping[str, bytes]) -> int:
+    """The lowest format that says all that is in ``folder``."""
+    config = json.loads((folder / "model.json").read_bytes())["config"]
+    if config.get("family", "graph") != "graph":
+        return OF_ANOTHER_FAMILY
+    return WITH_TREES if DOCUMENT in more else FORMAT
 
 
 def _trees(trees: Trees | None) -> dict[str, bytes]:
@@ -223,8 +234,8 @@ def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
     manifest = folder / MANIFEST
     try:
         document = json_object(contents[MANIFEST], manifest)
-        if document.get("format") not in (FORMAT, WITH_TREES):
-            expected, found = f"{FORMAT} or {WITH_TREES}", document.get("format")
+        if document.get("format") not in _FORMATS:
+            expected, found = f"{', '.join(map(str, _FORMATS[:-1]))} or {_FORMATS[-1]}", document.get("format")
             raise ArtifactError(
                 f"{manifest}: expected format {expected}; found {found!r}: use the release that wrote it"
             )
