@@ -50,9 +50,9 @@ class LateHead(nn.Module):
         """Logits (B, C, tasks) from ``outputs`` (B, C, width) and ``features`` (B, C, columns), scaled numbers."""
         both = torch.cat([outputs, features], dim=-1)
         if self.cross is None or self.bottom is None:
-            return self.direct(both)  # type: ignore[no-any-return]
+            return self.direct(both)
         logits = self.direct(self.cross(both))
         shared = self.bottom(both)
         if isinstance(self.bottom, Experts):  # (B, C, tasks, hidden): one mixture per task
-            return logits + (shared * self.tasks.weight).sum(dim=-1)  # type: ignore[no-any-return]
-        return logits + self.tasks(shared)  # type: ignore[no-any-return]
+            return logits + (shared * self.tasks.weight).sum(dim=-1)
+        return logits + self.tasks(shared)

@@ -9,7 +9,7 @@ _BASE = 10_000.0
 
 
 class Turn(NamedTuple):
-    """Cosine and sine of the angles, each broadcastable to (B, heads, L, depth / 2)."""
+    """Cosine and sine of the angles, each (B, L, 1, depth); the sines of the first half are negative."""
 
     cos: Tensor
     sin: Tensor
@@ -23,19 +23,18 @@ class Rotary(nn.Module):
         super().__init__()
         speed = _BASE ** (-torch.arange(0, depth, 2, dtype=torch.float64) / depth)
         angle = torch.arange(longest + 1, dtype=torch.float64).unsqueeze(1) * speed
-        self.register_buffer("cos", angle.cos().float(), persistent=False)
-        self.register_buffer("sin", angle.sin().float(), persistent=False)
+        self.register_buffer("cos", angle.cos().repeat(1, 2).float(), persistent=False)
+        self.register_buffer("sin", torch.cat([-angle.sin(), angle.sin()], dim=1).float(), persistent=False)
 
     def forward(self, place: Tensor) -> Turn:
         """``place`` (B, L) int64 from 0 to ``longest`` -> the turn of each token's queries and keys."""
         cos, sin = cast(Tensor, self.cos), cast(Tensor, self.sin)
-        return Turn(cos[place].unsqueeze(1), sin[place].unsqueeze(1))
+        return Turn(cos[place].unsqueeze(2), sin[place].unsqueeze(2))
 
 
 def rotate(parts: Tensor, turn: Turn | None) -> Tensor:
-    """Queries or keys (B, heads, L, depth), turned; as they are without a ``turn``."""
+    """Queries or keys (B, L, heads, depth), turned; as they are without a ``turn``."""
     if turn is None:
         return parts
-    first, second = parts.chunk(2, dim=-1)
-    cos, sin = turn.cos.to(parts.dtype), turn.sin.to(parts.dtype)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    turned = torch.addcmul(parts * turn.cos, parts.roll(parts.shape[-1] // 2, -1), turn.sin)
+    return turned.to(parts.dtype)  # angles keep their precision where parts are of half of it

@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.nn.errors import ModelError
 from models.nn.history.attention import visible
-from models.nn.history.block import Block, Parts
-from models.nn.history.rotary import Rotary, Turn, rotate
-from models.nn.history.visibility import before, places
+from models.nn.history.block import Block
+from models.nn.history.rotary import Rotary, Turn
+from models.nn.history.visibility import Timeline, before
 from models.nn.start import reset_children
 
 Positions = Literal["rope", "learned", "none"]
@@ -24,7 +25,10 @@ _START = 0.02
 
 
 class EncodedHistory(NamedTuple):
-    """What a slate reads of a member: keys and values of every layer. Computed by ``HistoryTransformer.encode``."""
+    """What a slate reads of a member: keys and values of every layer, in order of time, padding last.
+
+    It may be kept in half precision: a slate computes in the type of its candidates.
+    """
 
     keys: Tensor
     """(B, layers, heads, L, depth), turned by their places where positions are rotary."""
@@ -71,26 +75,35 @@ class HistoryTransformer(nn.Module):
         ``tokens`` (B, L, w) float, ``time`` (B, L) int64 microseconds in any order, ``mask`` (B, L) bool: False for
         padding, whose content and time are not read. Raises ModelError for more than ``longest`` tokens.
         """
-        place = self._places(time, mask)
-        tokens, turn = self._enter(tokens.masked_fill(~mask.unsqueeze(-1), 0), place)
-        seen = visible(place, mask, self.width // self.heads)
+        line = self._timeline(time, mask)
+        tokens, turn = self._enter(line.arrange(tokens), line.place)
+        seen = visible(line.place, self.width // self.heads)
         for block in self._layers:
-            tokens = block(tokens, _turned(block.read(tokens), turn), seen)
-        return cast(Tensor, self.norm(tokens)).masked_fill(~mask.unsqueeze(-1), 0)
+            tokens = block(tokens, block.read(tokens, turn), seen)
+        return line.restore(self.norm(tokens))
 
     def encode(self, tokens: Tensor, time: Tensor, mask: Tensor) -> EncodedHistory:
-        """Keys and values of every layer, once for all slates; arguments as of ``forward``."""
-        place = self._places(time, mask)
-        tokens, turn = self._enter(tokens.masked_fill(~mask.unsqueeze(-1), 0), place)
-        seen = visible(place, mask, self.width // self.heads)
+        """Keys and values of every layer, once for all slates.
+
+        ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L), as of ``forward``. No token at all becomes one of padding.
+        """
+        if not time.shape[1]:
+            tokens, time, mask = (
+                functional.pad(tokens, (0, 0, 0, 1)),
+                functional.pad(time, (0, 1)),
+                functional.pad(mask, (0, 1)),
+            )
+        line = self._timeline(time, mask)
+        tokens, turn = self._enter(line.arrange(tokens), line.place)
+        seen = visible(line.place, self.width // self.heads)
         found = []
         for layer, block in enumerate(self._layers):
-            parts = _turned(block.read(tokens), turn)
+            parts = block.read(tokens, turn)
             found.append(parts)
             if layer < len(self.blocks) - 1:  # no slate reads the last layer's output
                 tokens = block(tokens, parts, seen)
         keys, values = (torch.stack([getattr(parts, name) for parts in found], dim=1) for name in ("key", "value"))
-        return EncodedHistory(keys, values, time, mask)
+        return EncodedHistory(keys, values, line.time, line.mask)
 
     def slate(self, history: EncodedHistory, candidates: Tensor, now: Tensor) -> Tensor:
         """The output at every candidate, (B, C, w), as if it alone had been shown at ``now``.
@@ -100,29 +113,26 @@ class HistoryTransformer(nn.Module):
         seen = before(history.time, history.mask, now)  # (B, L)
         tokens, turn = self._enter(candidates, seen.sum(dim=1, keepdim=True))
         hidden = torch.zeros_like(seen, dtype=candidates.dtype).masked_fill(~seen, -torch.inf)[:, None, None, :]
+        keys, values = (kept.to(candidates.dtype) for kept in (history.keys, history.values))
         for layer, block in enumerate(self._layers):
-            tokens = block.beside(tokens, (history.keys[:, layer], history.values[:, layer]), hidden, turn)
+            tokens = block.beside(tokens, (keys[:, layer], values[:, layer]), hidden, turn)
         return cast(Tensor, self.norm(tokens))
 
     @property
     def _layers(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
 
-    def _places(self, time: Tensor, mask: Tensor) -> Tensor:
-        """Each token's place, (B, L), after a look at their number."""
+    def _timeline(self, time: Tensor, mask: Tensor) -> Timeline:
+        """The tokens in order of time, after a look at their number."""
         if not torch.jit.is_tracing() and time.shape[1] > self.longest:
             raise ModelError(
                 f"history: expected at most {self.longest} tokens a member; found {time.shape[1]}. "
                 "Leave out the oldest, or build the model with a larger longest"
             )
-        return places(time, mask)
+        return Timeline.of(time, mask)
 
     def _enter(self, tokens: Tensor, place: Tensor) -> tuple[Tensor, Turn | None]:
         """The first layer's input, and the turn of queries and keys; ``place`` (B, L) or (B, 1)."""
         if self.place is not None:
             tokens = tokens + self.place(place)
         return tokens, None if self.rotary is None else self.rotary(place)
-
-
-def _turned(parts: Parts, turn: Turn | None) -> Parts:
-    return Parts(rotate(parts.query, turn), rotate(parts.key, turn), parts.value)

@@ -3,29 +3,51 @@
 A slate is shown at one time, so its items are invisible to each other, as they are when a request is scored.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 _NEVER = torch.iinfo(torch.int64).max
 
 
-def places(time: Tensor, mask: Tensor) -> Tensor:
-    """How many unmasked tokens are strictly earlier than each token, (B, L) int64; equal times share one place.
+class Timeline(NamedTuple):
+    """A member's tokens in order of time, padding last."""
 
-    ``time`` (B, L) int64 in any order, ``mask`` (B, L) bool: False for padding, whose place is the number of tokens.
+    order: Tensor
+    """(B, L) int64: where each of them was given."""
+    place: Tensor
+    """(B, L) int64: how many tokens are strictly earlier. Equal times share a place; padding has the largest."""
+    time: Tensor
+    """(B, L) int64 microseconds, those of padding undefined."""
+    mask: Tensor
+    """(B, L) bool: False for padding."""
+
+    @classmethod
+    def of(cls, time: Tensor, mask: Tensor) -> "Timeline":
+        """``time`` (B, L) int64 microseconds in any order, ``mask`` (B, L) bool with padding anywhere."""
+        moment, order = time.masked_fill(~mask, _NEVER).sort(dim=-1, stable=True)
+        return cls(order, torch.searchsorted(moment, moment), moment, mask.gather(1, order))
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        """``tokens`` (B, L, w) as given -> in order of time, 0 where padding is, whatever it held."""
+        found = tokens.gather(1, self.order.unsqueeze(-1).expand_as(tokens))
+        return found.masked_fill(~self.mask.unsqueeze(-1), 0)
+
+    def restore(self, outputs: Tensor) -> Tensor:
+        """``outputs`` (B, L, w) in order of time -> as given, 0 at padding."""
+        found = outputs.masked_fill(~self.mask.unsqueeze(-1), 0)
+        return found.gather(1, self.order.argsort(dim=-1).unsqueeze(-1).expand_as(found))
+
+
+def earlier(place: Tensor, start: int, stop: int) -> Tensor:
+    """(B, 1, stop - start, stop) bool: whether the token of the row sees that of the column; each sees itself.
+
+    ``place`` (B, L) in order of time; the rows are its tokens ``start`` to ``stop``, after which they see none.
     """
-    moment = time.masked_fill(~mask, _NEVER).contiguous()
-    return torch.searchsorted(moment.sort(dim=-1).values, moment)
-
-
-def earlier(place: Tensor, mask: Tensor) -> Tensor:
-    """(B, 1, L, L) bool: True where the row's token sees the column's. Every token, padding too, sees itself.
-
-    ``place`` as ``places`` returns it. Padding is seen by no other token, and sees none.
-    """
-    own = torch.eye(place.shape[1], dtype=torch.bool, device=place.device)
-    seen = (place.unsqueeze(1) < place.unsqueeze(2)) & mask.unsqueeze(1) & mask.unsqueeze(2)
-    return (seen | own).unsqueeze(1)
+    row = torch.arange(start, stop, device=place.device).unsqueeze(1)
+    own = row == torch.arange(stop, device=place.device)
+    return ((place[:, None, :stop] < place[:, start:stop, None]) | own).unsqueeze(1)
 
 
 def before(time: Tensor, mask: Tensor, now: Tensor) -> Tensor:
