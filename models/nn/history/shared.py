@@ -17,7 +17,7 @@ class SharedHistory(NamedTuple):
     time: Tensor
     """(S, L) int64 microseconds."""
     mask: Tensor
-    """(S, L) bool: False for padding, which comes first."""
+    """(S, L) bool: False for padding."""
     of: Tensor
     """(B,) int64: the row's history; ascending."""
     place: Tensor
@@ -41,7 +41,7 @@ def shared_slate(transformer: HistoryTransformer, shared: SharedHistory, candida
     now = shared.time.new_full(spread.shape[:2], torch.iinfo(torch.int64).min)
     spread = spread.index_put((shared.of, shared.place), candidates)
     now[shared.of, shared.place] = shared.now
-    seen = shared.mask.unsqueeze(1) & (shared.time.unsqueeze(1) < now.unsqueeze(2))  # (S, rows, L)
+    seen = history.mask.unsqueeze(1) & (history.time.unsqueeze(1) < now.unsqueeze(2))  # (S, rows, L), in order of time
     place = seen.sum(dim=-1)
     older = seen.sum(dim=-1, keepdim=True) - seen.cumsum(dim=-1)  # visible tokens after each
     hidden = torch.zeros_like(seen, dtype=candidates.dtype).masked_fill(~(seen & (older < shared.most)), -torch.inf)
