@@ -106,9 +106,12 @@ class ModelConfig:
 
         Without those of another family: a model of the family graph is described as before there were two.
         """
+        return {name: value for name, value in self.own().items() if not name.startswith("trees")}
+
+    def own(self) -> dict[str, Any]:
+        """All keys but those of another family."""
         left_out = ("family", *OF_SEQUENCE) if self.family == "graph" else OF_GRAPH
-        kept = {name: value for name, value in asdict(self).items() if name not in left_out}
-        return {name: value for name, value in kept.items() if not name.startswith("trees")}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def foreign(self) -> dict[str, Any]:
         """The defaults of the keys of another family that are set all the same, by key."""

@@ -1,7 +1,7 @@
 """``TrainingConfig``: how a model is trained. A plain dataclass, so that an image without pydantic can read it."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from models.configs.bounds import Count, Large, NonNegative, Positive, PositiveFloat, Seed, Share
 
@@ -88,3 +88,7 @@ class TrainingConfig:
     """Adaptive: the fan-outs grow unless the validation AUC rises by more than this in an epoch."""
     tolerance_decay: Share = 0.5
     """Adaptive: factor of the tolerance each time the fan-outs grow."""
+
+    def of_family(self, family: str) -> dict[str, Any]:
+        """The keys that a fit of that family reads; of ``graph`` those that there were before another one."""
+        return {name: value for name, value in asdict(self).items() if (name, family) != ("shared_history", "graph")}

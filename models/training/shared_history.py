@@ -86,7 +86,7 @@ class SharedBatches:
     ) -> SharedBatch:
         """The batch of the seeds of S ``slices``; the arguments as in ``Batches.make``.
 
-        A slice's rows have the member state of their slice, each as of its own times.
+        Each of the (B,) rows has the member state of its slice, as of its own times.
         """
         of = slices.of
         states = member_states if isinstance(member_states, str) else member_states[of]

@@ -257,7 +257,7 @@ def fingerprint(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
             "model": model_config.of_network(),
-            "training": asdict(training_config),
+            "training": training_config.of_family(model_config.family),
             "windows": list(scope.windows),
             "epochs": scope.epochs,
             "limits": scope.largest_fan_outs,
