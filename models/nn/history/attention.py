@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from models.graph.compiler import gpu_compiler
-from models.nn.history.visibility import earlier
+from models.nn.history.visibility import earlier, lookout
 
 Seen = Sequence[Tensor] | BlockMask
 """What each token sees: masks of successive tokens for SDPA, or a block mask for flex_attention."""
@@ -24,9 +24,9 @@ _LEAST_DEPTH = 16
 def visible(place: Tensor, depth: int) -> Seen:
     """What each token sees, in the form of the attention that is used on its device.
 
-    ``place`` (B, L) in order of time, as in ``Timeline``; ``depth``: width of a head.
+    ``place`` (B, L) in order of time, as in ``Ordered``; ``depth``: width of a head.
     """
-    if place.is_cuda and depth >= _LEAST_DEPTH and place.numel() and gpu_compiler():
+    if place.is_cuda and depth >= _LEAST_DEPTH and place.numel() and (torch.compiler.is_compiling() or gpu_compiler()):
         return block_mask(place)
     return masks(place)
 
@@ -34,7 +34,7 @@ def visible(place: Tensor, depth: int) -> Seen:
 def masks(place: Tensor) -> list[Tensor]:
     """The masks of SDPA: (B, 1, up to 128, ...) bool of each 128 tokens of ``place`` (B, L), or one for all."""
     length = place.shape[1]
-    if place.is_cuda or not length or torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.jit.is_tracing() or torch.compiler.is_compiling() or place.is_cuda or not length:
         return [earlier(place, 0, length)]  # a loop would fix the length of a trace
     return [earlier(place, start, min(start + _STEP, length)) for start in range(0, length, _STEP)]
 
@@ -42,20 +42,19 @@ def masks(place: Tensor) -> list[Tensor]:
 def block_mask(place: Tensor) -> BlockMask:
     """The mask of flex_attention for ``place`` (B, L): blocks in which no token sees another are skipped."""
     batch, length = place.shape
-    narrow = place.int()
+    of_key, of_query = place.int(), lookout(place).int()
 
     def sees(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return (narrow[row, key] < narrow[row, query]) | (query == key)
+        return (of_key[row, key] < of_query[row, query]) | (query == key)
 
-    create: Any = _compiled(create_block_mask) if place.is_cuda else create_block_mask
+    create = _compiled(create_block_mask, place)
     return create(sees, batch, None, length, length, device=place.device)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, seen: Seen) -> Tensor:
     """Attention of (B, heads, L, depth) over what is ``seen`` -> the same shape."""
     if isinstance(seen, BlockMask):
-        attention = _compiled(flex_attention) if query.is_cuda else flex_attention
-        return attention(query, key, value, block_mask=seen)
+        return _compiled(flex_attention, query)(query, key, value, block_mask=seen)
     parts, start = [], 0
     for mask in seen:
         rows, stop = mask.shape[-2:]
@@ -68,7 +67,11 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
+def _compiled(function: Any, near: Tensor) -> Any:
+    """``function``, compiled where ``near`` is on a GPU: uncompiled, it would hold the scores of all pairs."""
+    return _once(function) if near.is_cuda and not torch.compiler.is_compiling() else function
+
+
 @cache
-def _compiled(function: Any) -> Any:
-    """Compiled once a process: uncompiled, it would hold the scores of all pairs."""
+def _once(function: Any) -> Any:
     return torch.compile(function)

@@ -73,6 +73,5 @@ class Block(nn.Module):
 
     def _finish(self, tokens: Tensor, mixed: Tensor) -> Tensor:
         """Output map, scaled residuals and feed-forward; ``mixed`` (B, heads, L, depth): the attention's output."""
-        attention, feed = self.scale
-        tokens = torch.addcmul(tokens, attention, self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
-        return torch.addcmul(tokens, feed, self.dropout(self.feed(self.feed_norm(tokens))))
+        tokens = torch.addcmul(tokens, self.scale[0], self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+        return torch.addcmul(tokens, self.scale[1], self.dropout(self.feed(self.feed_norm(tokens))))

@@ -15,7 +15,7 @@ from models.nn.errors import ModelError
 from models.nn.history.attention import visible
 from models.nn.history.block import Block
 from models.nn.history.rotary import Rotary, Turn
-from models.nn.history.visibility import Timeline, before
+from models.nn.history.visibility import Ordered, before
 from models.nn.start import reset_children
 
 Positions = Literal["rope", "learned", "none"]
@@ -25,7 +25,7 @@ _START = 0.02
 
 
 class EncodedHistory(NamedTuple):
-    """What a slate reads of a member: keys and values of every layer, in order of time, padding last.
+    """What a slate reads of a member: keys and values of every layer, in order of time, padding first.
 
     It may be kept in half precision: a slate computes in the type of its candidates.
     """
@@ -75,27 +75,27 @@ class HistoryTransformer(nn.Module):
         ``tokens`` (B, L, w) float, ``time`` (B, L) int64 microseconds in any order, ``mask`` (B, L) bool: False for
         padding, whose content and time are not read. Raises ModelError for more than ``longest`` tokens.
         """
-        line = self._timeline(time, mask)
-        tokens, turn = self._enter(line.arrange(tokens), line.place)
-        seen = visible(line.place, self.width // self.heads)
+        ordered = self._ordered(time, mask)
+        tokens, turn = self._enter(ordered.arrange(tokens), ordered.place)
+        seen = visible(ordered.place, self.width // self.heads)
         for block in self._layers:
             tokens = block(tokens, block.read(tokens, turn), seen)
-        return line.restore(self.norm(tokens))
+        return ordered.restore(self.norm(tokens))
 
     def encode(self, tokens: Tensor, time: Tensor, mask: Tensor) -> EncodedHistory:
         """Keys and values of every layer, once for all slates.
 
         ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L), as of ``forward``. No token at all becomes one of padding.
         """
-        if not time.shape[1]:
+        if not torch.jit.is_tracing() and not time.shape[1]:
             tokens, time, mask = (
                 functional.pad(tokens, (0, 0, 0, 1)),
                 functional.pad(time, (0, 1)),
                 functional.pad(mask, (0, 1)),
             )
-        line = self._timeline(time, mask)
-        tokens, turn = self._enter(line.arrange(tokens), line.place)
-        seen = visible(line.place, self.width // self.heads)
+        ordered = self._ordered(time, mask)
+        tokens, turn = self._enter(ordered.arrange(tokens), ordered.place)
+        seen = visible(ordered.place, self.width // self.heads)
         found = []
         for layer, block in enumerate(self._layers):
             parts = block.read(tokens, turn)
@@ -103,7 +103,7 @@ class HistoryTransformer(nn.Module):
             if layer < len(self.blocks) - 1:  # no slate reads the last layer's output
                 tokens = block(tokens, parts, seen)
         keys, values = (torch.stack([getattr(parts, name) for parts in found], dim=1) for name in ("key", "value"))
-        return EncodedHistory(keys, values, line.time, line.mask)
+        return EncodedHistory(keys, values, ordered.time, ordered.mask)
 
     def slate(self, history: EncodedHistory, candidates: Tensor, now: Tensor) -> Tensor:
         """The output at every candidate, (B, C, w), as if it alone had been shown at ``now``.
@@ -122,14 +122,14 @@ class HistoryTransformer(nn.Module):
     def _layers(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
 
-    def _timeline(self, time: Tensor, mask: Tensor) -> Timeline:
+    def _ordered(self, time: Tensor, mask: Tensor) -> Ordered:
         """The tokens in order of time, after a look at their number."""
         if not torch.jit.is_tracing() and time.shape[1] > self.longest:
             raise ModelError(
                 f"history: expected at most {self.longest} tokens a member; found {time.shape[1]}. "
                 "Leave out the oldest, or build the model with a larger longest"
             )
-        return Timeline.of(time, mask)
+        return Ordered.of(time, mask)
 
     def _enter(self, tokens: Tensor, place: Tensor) -> tuple[Tensor, Turn | None]:
         """The first layer's input, and the turn of queries and keys; ``place`` (B, L) or (B, 1)."""

@@ -8,26 +8,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_NEVER = torch.iinfo(torch.int64).max
+_FIRST = torch.iinfo(torch.int64).min
 
 
-class Timeline(NamedTuple):
-    """A member's tokens in order of time, padding last."""
+class Ordered(NamedTuple):
+    """A member's tokens in order of time, padding first; ``L`` is their number with padding."""
 
     order: Tensor
     """(B, L) int64: where each of them was given."""
     place: Tensor
-    """(B, L) int64: how many tokens are strictly earlier. Equal times share a place; padding has the largest."""
+    """(B, L) int64: how many tokens are strictly earlier. Equal times share a place; that of padding is L."""
     time: Tensor
     """(B, L) int64 microseconds, those of padding undefined."""
     mask: Tensor
     """(B, L) bool: False for padding."""
 
     @classmethod
-    def of(cls, time: Tensor, mask: Tensor) -> "Timeline":
+    def of(cls, time: Tensor, mask: Tensor) -> "Ordered":
         """``time`` (B, L) int64 microseconds in any order, ``mask`` (B, L) bool with padding anywhere."""
-        moment, order = time.masked_fill(~mask, _NEVER).sort(dim=-1, stable=True)
-        return cls(order, torch.searchsorted(moment, moment), moment, mask.gather(1, order))
+        moment, order = time.masked_fill(~mask, _FIRST).sort(dim=-1, stable=True)
+        mask = mask.gather(1, order)
+        place = (torch.searchsorted(moment, moment) - (~mask).sum(dim=1, keepdim=True)).clamp(min=0)
+        return cls(order, place.masked_fill(~mask, time.shape[1]), moment, mask)
 
     def arrange(self, tokens: Tensor) -> Tensor:
         """``tokens`` (B, L, w) as given -> in order of time, 0 where padding is, whatever it held."""
@@ -43,11 +45,17 @@ class Timeline(NamedTuple):
 def earlier(place: Tensor, start: int, stop: int) -> Tensor:
     """(B, 1, stop - start, stop) bool: whether the token of the row sees that of the column; each sees itself.
 
-    ``place`` (B, L) in order of time; the rows are its tokens ``start`` to ``stop``, after which they see none.
+    ``place`` (B, L) as in ``Ordered``; the rows are its tokens from ``start`` to before ``stop``, which see no token
+    after these. Padding sees itself alone, and is seen by itself alone.
     """
     row = torch.arange(start, stop, device=place.device).unsqueeze(1)
     own = row == torch.arange(stop, device=place.device)
-    return ((place[:, None, :stop] < place[:, start:stop, None]) | own).unsqueeze(1)
+    return ((place[:, None, :stop] < lookout(place)[:, start:stop, None]) | own).unsqueeze(1)
+
+
+def lookout(place: Tensor) -> Tensor:
+    """(B, L): a token sees those whose ``place`` (B, L) is below this. Its own place; 0 for padding."""
+    return place.masked_fill(place == place.shape[1], 0)
 
 
 def before(time: Tensor, mask: Tensor, now: Tensor) -> Tensor:
