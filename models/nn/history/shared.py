@@ -48,7 +48,7 @@ def shared_slate(transformer: HistoryTransformer, shared: SharedHistory, candida
     if transformer.place is not None:
         spread = spread + transformer.place(place)
     turn = None if transformer.rotary is None else transformer.rotary(place)
+    keys, values = (kept.to(spread.dtype) for kept in (history.keys, history.values))
     for layer, block in enumerate(cast("list[Block]", list(transformer.blocks))):
-        keys = history.keys[:, layer], history.values[:, layer]
-        spread = block.beside(spread, keys, hidden.unsqueeze(1), turn)
+        spread = block.beside(spread, (keys[:, layer], values[:, layer]), hidden.unsqueeze(1), turn)
     return cast(Tensor, transformer.norm(spread)[shared.of, shared.place])
