@@ -29,6 +29,19 @@ class ActivitySource(Protocol):
         """The last ``count`` of ``member`` (batch,) strictly before ``time`` (batch,), int64, oldest first."""
 
 
+class Heads(Protocol):
+    """The last layers, from what the decoder has found out to one logit per task; a module of torch."""
+
+    def shift(self, by: Tensor) -> None:
+        """Add ``by`` (T,) to the logits from now on."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the weights."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Logits (B, C, T)."""
+
+
 class Family(Protocol):
     """A ranker. B = batch, C = candidates of a slate, N = ``sequence_length``, w = width, T = tasks.
 
@@ -39,7 +52,7 @@ class Family(Protocol):
     config: ModelConfig
     schema: GraphSchema
     encoding: Encoding
-    heads: nn.Module
+    heads: Heads
     long_term: LongTerm | None
     """None = ``long_term_loss`` is 0."""
     task_spread: nn.Parameter | None
@@ -97,7 +110,7 @@ class Family(Protocol):
     def long_term_loss(self, activity_tokens: Tensor, activity_age: Tensor, activity_mask: Tensor) -> Tensor:
         """A loss () of activities (B, N, w), (B, N), (B, N) alone, summed over rows."""
 
-    def new_heads(self, tasks: int) -> nn.Module:
+    def new_heads(self, tasks: int) -> Heads:
         """Untrained ``heads`` for ``tasks`` tasks."""
 
     def parameters(self) -> Iterator[nn.Parameter]:

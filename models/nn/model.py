@@ -19,6 +19,7 @@ from models.nn.context import Context
 from models.nn.encoded import EncodedGraph, unknown_node
 from models.nn.encoders import NodeEncoder
 from models.nn.encoding import Encoding
+from models.nn.family import Heads
 from models.nn.heads import TaskHeads
 from models.nn.inputs import DecoderInputs
 from models.nn.long_term import LongTerm
@@ -61,7 +62,7 @@ class Ranker(nn.Module):
         self.fuse = nn.Linear(config.width, config.width)
         self.matching = Matching(config) if config.matching and config.sequence else None
         self.overlap = Overlap(branched if config.overlap else replace(schema, edges=(), pageranks=()), config.width)
-        self.heads: nn.Module = self.new_heads(len(schema.seeds.tasks))
+        self.heads: Heads = self.new_heads(len(schema.seeds.tasks))
         self.long_term = LongTerm(config) if config.long_term and config.sequence else None
         spread = torch.zeros(len(schema.seeds.tasks))
         self.task_spread: nn.Parameter | None = nn.Parameter(

@@ -15,6 +15,7 @@ from models.nn.context import Columns
 from models.nn.encoded import EncodedGraph, unknown_node
 from models.nn.encoders import NodeEncoder
 from models.nn.encoding import Encoding
+from models.nn.family import Heads
 from models.nn.history.head import LateHead
 from models.nn.history.shared import SharedHistory, shared_slate
 from models.nn.history.transformer import HistoryTransformer
@@ -52,7 +53,7 @@ class SequentialRanker(nn.Module):
         self.member_profile = Profile(encoding.nodes[schema.seeds.member], config.width, config.profiles)
         self.item_profile = Profile(encoding.nodes[schema.seeds.item], config.width, config.profiles)
         self.columns = Columns(config, encoding, self.member_profile.outputs + self.item_profile.outputs)
-        self.heads: nn.Module = self.new_heads(len(schema.seeds.tasks))
+        self.heads: Heads = self.new_heads(len(schema.seeds.tasks))
         spread = torch.zeros(len(schema.seeds.tasks))
         self.task_spread: nn.Parameter | None = nn.Parameter(
             spread, requires_grad=config.task_weighting == "uncertainty"
@@ -155,7 +156,7 @@ class SequentialRanker(nn.Module):
         member = inputs.member_tokens.unsqueeze(1).expand(-1, slate, -1, -1)
         profiles = [self.member_profile(member[:, :, 1:]), self.item_profile(inputs.item_tokens[:, :, 1:])]
         columns, cut = self.columns.columns(inputs, torch.cat(profiles, dim=-1))
-        return cast(Tensor, self.heads(outputs, torch.cat([member[:, :, 0], columns, cut], dim=-1)))
+        return self.heads(outputs, torch.cat([member[:, :, 0], columns, cut], dim=-1))
 
     def _cold(self, profile: Profile, node: str, content: nn.Module) -> Tensor:
         device = next(self.parameters()).device

@@ -46,6 +46,11 @@ class LateHead(nn.Module):
         """Reinitialize all weights."""
         reset_children(self)
 
+    def shift(self, by: Tensor) -> None:
+        """Add ``by`` (tasks,) to the logits from now on."""
+        with torch.no_grad():
+            self.direct.bias.add_(by)
+
     def forward(self, outputs: Tensor, features: Tensor) -> Tensor:
         """Logits (B, C, tasks) from ``outputs`` (B, C, width) and ``features`` (B, C, columns), scaled numbers."""
         both = torch.cat([outputs, features], dim=-1)

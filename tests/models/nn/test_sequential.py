@@ -196,3 +196,14 @@ def batches(encoded: EncodedGraph, ranker: SequentialRanker) -> Batches:
 
 def logits(encoded: EncodedGraph, ranker: SequentialRanker, rows: Tensor) -> Tensor:
     return score(ranker, encoded, batches(encoded, ranker).make(one_each(rows)))
+
+
+@torch.inference_mode()
+def test_a_shift_of_the_heads_is_one_of_the_logits(world: tuple[EncodedGraph, SequentialRanker]) -> None:
+    encoded, ranker = world
+    rows, by = encoded.graph.seeds.rows("test")[:5], torch.tensor([0.5, -2.0])
+    before = logits(encoded, ranker, rows)
+    ranker.heads.shift(by)
+    after = logits(encoded, ranker, rows)
+    ranker.heads.shift(-by)
+    torch.testing.assert_close(after, before + by, atol=1e-5, rtol=0)
