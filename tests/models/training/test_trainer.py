@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
+from models.graph.sample import Sampler
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training import trainer as module
@@ -29,7 +31,8 @@ SLICES, FRESH_STATES = one_each(torch.arange(2)), torch.zeros(2, dtype=torch.int
 class TinyRanker(nn.Linear):
     """Two weights and a bias in place of the ranker: the epoch reads nothing else of it."""
 
-    sequence_length, hops = 3, None
+    sequence_length, hops, config = 3, None, ModelConfig()
+    activity_source = staticmethod(Sampler)
 
     def __init__(self) -> None:
         super().__init__(2, 1)
