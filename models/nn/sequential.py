@@ -27,6 +27,9 @@ from models.nn.overlap import Overlap
 from models.nn.profile import Profile
 from models.nn.start import reset_children
 
+_MORE = 2**16
+"""More tokens than rows that share a pass have beside those that are stored."""
+
 
 class SequentialRanker(nn.Module):
     """The model. B = batch, C = candidates of a slate, N = ``sequence_length``, w = width, T = tasks.
@@ -147,8 +150,8 @@ class SequentialRanker(nn.Module):
 
     @property
     def _longest(self) -> int:
-        """Most tokens that the transformer is given: with rotary positions or none more cost nothing."""
-        return self.sequence_length if self.config.position_encoding == "learned" else 2**16
+        """Most tokens that the transformer is given: in shared passes more than are stored, but for learned places."""
+        return self.sequence_length if self.config.position_encoding == "learned" else _MORE + self.sequence_length
 
     def _late(self, inputs: DecoderInputs, outputs: Tensor) -> Tensor:
         """Fuse the transformer's ``outputs`` (B, C, w) with all that is no token."""

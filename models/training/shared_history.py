@@ -20,6 +20,8 @@ from models.nn.sequential import SequentialRanker
 from models.training.batches import Batch, Batches, MemberState, Tokens, decoder_inputs
 from models.training.slices import Slices, one_each
 
+_BETWEEN = 1024
+"""Tokens between the first and the last row of a slice, beside four for each row, that are read."""
 UNLIMITED = float("inf")
 """Hours between the first and the last row of a slice."""
 
@@ -94,7 +96,9 @@ class SharedBatches:
         member = self.encoded.graph.seeds.member[slices.first]
         first, last = (self._of_slices(slices, rows.member_time, way) for way in ("amin", "amax"))
         between = self.source.count(member, first, last)
-        longest = int(between.max()) if len(between) else 0
+        # One member with very many engagements must not fill the memory: its earliest rows then see fewer tokens.
+        most = min(_BETWEEN + 4 * int(slices.offsets.diff().max()), 2**16)
+        longest = min(int(between.max()), most)
         return SharedBatch(rows, self.source.activities(member, last, self.count + longest), slices, self.count)
 
     @staticmethod

@@ -8,6 +8,7 @@ from models.configs.training import TrainingConfig
 from models.graph.fakes import HOUR
 from models.nn.encoded import EncodedGraph
 from models.nn.sequential import SequentialRanker
+from models.training import shared_history as module
 from models.training.batches import FRESH, FROZEN, STALE, Batches, score
 from models.training.distributed import ranks
 from models.training.shared_history import UNLIMITED, SharedBatches, shares_history
@@ -54,6 +55,15 @@ def test_in_one_layer_every_row_sees_as_many_tokens_as_alone() -> None:
     slices = slices_of(encoded, encoded.graph.seeds.rows("train"), 16)
     states = torch.full((len(slices),), FRESH)
     torch.testing.assert_close(*both(encoded, ranker, slices, states), atol=1e-5, rtol=0)
+
+
+def test_a_member_with_very_many_tokens_does_not_widen_a_batch_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BETWEEN", 1)
+    encoded, ranker = ready(replace(CONFIG, impressions=2))
+    slices = slices_of(encoded, encoded.graph.seeds.rows("train"), 1000)
+    batch = SharedBatches(encoded, ranker.activity_source(encoded.graph), 4).make(slices)
+    assert batch.activities.mask.shape[1] <= 4 + 1 + 4 * int(slices.offsets.diff().max())
+    assert batch.logits(ranker, encoded).isfinite().all()
 
 
 @torch.inference_mode()

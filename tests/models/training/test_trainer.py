@@ -31,8 +31,7 @@ SLICES, FRESH_STATES = one_each(torch.arange(2)), torch.zeros(2, dtype=torch.int
 class TinyRanker(nn.Linear):
     """Two weights and a bias in place of the ranker: the epoch reads nothing else of it."""
 
-    sequence_length, hops, config = 3, None, ModelConfig()
-    activity_source = staticmethod(Sampler)
+    sequence_length, hops, config, activity_source = 3, None, ModelConfig(), staticmethod(Sampler)
 
     def __init__(self) -> None:
         super().__init__(2, 1)
@@ -142,9 +141,8 @@ def test_batches_have_the_fan_out_and_length_of_the_training(
 ) -> None:
     batches, config, processes, recorder, weights = epochs(encoded, monkeypatch, largest_fan_out=1)[0].given
     assert batches.activities == TinyRanker.sequence_length
-    assert (
-        batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60])).branches["clicked"].mask.shape[1] == 1
-    )
+    tree = batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60]))
+    assert tree.branches["clicked"].mask.shape[1] == 1
     assert (config, processes.size, recorder, weights) == (CONFIG, 1, None, None)
 
 
