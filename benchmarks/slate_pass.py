@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 from unittest.mock import patch
@@ -145,11 +146,11 @@ def compare(model: HistoryTransformer, device: str) -> tuple[dict[str, float | i
         "flex_attention against SDPA, gradients": f"{gradients:.1e}",
     }
     for half in (False, True):
-        timed: list[tuple[float, float]] = []
+        call, timed = partial(step, model, _SHAPES[0], device, half), []
         for _ in range(6):
-            flex = milliseconds(lambda: step(model, _SHAPES[0], device, half), device)
+            flex = milliseconds(call, device)
             with sdpa:
-                timed.append((flex, milliseconds(lambda: step(model, _SHAPES[0], device, half), device)))
+                timed.append((flex, milliseconds(call, device)))
         for name, column in zip(("flex_attention", "SDPA"), zip(*timed[1:], strict=True), strict=True):
             figures[f"step of {_SHAPES[0]}, {'bfloat16' if half else 'float32'}, {name}, ms"] = statistics.median(
                 column
