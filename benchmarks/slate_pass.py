@@ -12,7 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -72,13 +72,21 @@ def as_sequences(model: HistoryTransformer, asked: Request) -> Tensor:
     return model(tokens, time, torch.ones_like(time, dtype=torch.bool))[:, -1]
 
 
-def milliseconds(call: Callable[[], object], device: str) -> float:
+class Took(NamedTuple):
+    """Milliseconds of one call."""
+
+    clock: float
+    cpu: float
+    """Of this process, which other processes on the machine prolong little."""
+
+
+def milliseconds(call: Callable[[], object], device: str) -> Took:
     """Of one call."""
-    started = perf_counter()
+    started, busy = perf_counter(), process_time()
     call()
     if device != "cpu":
         torch.cuda.synchronize(device)
-    return (perf_counter() - started) * 1000
+    return Took((perf_counter() - started) * 1000, (process_time() - busy) * 1000)
 
 
 @torch.inference_mode()
@@ -94,16 +102,21 @@ def measure(model: HistoryTransformer, asked: Request, pairs: int) -> tuple[dict
         lambda: model.slate(history, asked.candidates, asked.now),
     ]
     found = [[milliseconds(call, device) for call in calls] for _ in range(pairs)]
-    one, batch, encode, slate = (statistics.median(column) for column in zip(*found, strict=True))
-    times = statistics.median(pair[1] / pair[0] for pair in found)
+    one, batch, encode, slate = (
+        Took(*map(statistics.median, zip(*took, strict=True))) for took in zip(*found, strict=True)
+    )
+    ratios = [pair[1].clock / pair[0].clock for pair in found]
+    times = statistics.median(ratios)
     kept = history.keys.nbytes + history.values.nbytes
     figures: dict[str, float | int | str] = {
-        "slate pass, ms": one,
-        "of that the history, ms": encode,
-        "of that the slate, ms": slate,
-        "one batch of full sequences, ms": batch,
+        "slate pass, ms": one.clock,
+        "slate pass, ms of CPU": one.cpu,
+        "of that the history, ms of CPU": encode.cpu,
+        "of that the slate, ms of CPU": slate.cpu,
+        "one batch of full sequences, ms": batch.clock,
+        "one batch of full sequences, ms of CPU": batch.cpu,
         "times the batch": times,
-        "least of the pairs": min(pair[1] / pair[0] for pair in found),
+        "least of the pairs": min(ratios),
         "greatest difference": f"{difference:.1e}",
         "bytes a member, keys and values, float32": kept,
         "bytes a member, keys and values, float16": kept // 2,
@@ -148,9 +161,9 @@ def compare(model: HistoryTransformer, device: str) -> tuple[dict[str, float | i
     for half in (False, True):
         call, timed = partial(step, model, _SHAPES[0], device, half), []
         for _ in range(6):
-            flex = milliseconds(call, device)
+            flex = milliseconds(call, device).clock
             with sdpa:
-                timed.append((flex, milliseconds(call, device)))
+                timed.append((flex, milliseconds(call, device).clock))
         for name, column in zip(("flex_attention", "SDPA"), zip(*timed[1:], strict=True), strict=True):
             figures[f"step of {_SHAPES[0]}, {'bfloat16' if half else 'float32'}, {name}, ms"] = statistics.median(
                 column
