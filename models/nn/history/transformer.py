@@ -85,8 +85,8 @@ class HistoryTransformer(nn.Module):
     def encode(self, tokens: Tensor, time: Tensor, mask: Tensor) -> EncodedHistory:
         """Keys and values of every layer, once for all slates.
 
-        ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L) are as of ``forward``. On a CPU padding that all members share
-        is cut off; at least one token is left.
+        ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L) are as of ``forward``. On a CPU padding that members share is
+        cut off; at least one token is left.
         """
         if not torch.jit.is_tracing() and not time.shape[1]:
             tokens, time, mask = (
