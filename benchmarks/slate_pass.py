@@ -11,7 +11,8 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable
-from time import perf_counter
+from functools import partial
+from time import perf_counter, process_time
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.table import show
 from models.cpus import usable_cpus
-from models.nn.history.attention import masks
+from models.nn.history.attention import masks, visible
 from models.nn.history.transformer import HistoryTransformer
 from models.time_units import SECOND
 
@@ -28,7 +29,7 @@ TIMES, DIFFERENCE = 20, 1e-6
 GPU_OUTPUTS, GPU_GRADIENTS = 1e-5, 1e-4
 SHORT = 50
 """Impressions of the second history."""
-_SHAPES = ((64, 1000), (64, 640), (5, 1000), (3, 77))
+_SHAPES = ((64, 1000), (64, 640), (5, 1000), (3, 130))
 """Members and tokens of the batches on a GPU: sizes that change from batch to batch, as in training."""
 
 
@@ -71,13 +72,21 @@ def as_sequences(model: HistoryTransformer, asked: Request) -> Tensor:
     return model(tokens, time, torch.ones_like(time, dtype=torch.bool))[:, -1]
 
 
-def milliseconds(call: Callable[[], object], device: str) -> float:
+class Took(NamedTuple):
+    """Milliseconds of one call."""
+
+    clock: float
+    cpu: float
+    """Of this process, which other processes on the machine prolong little."""
+
+
+def milliseconds(call: Callable[[], object], device: str) -> Took:
     """Of one call."""
-    started = perf_counter()
+    started, busy = perf_counter(), process_time()
     call()
     if device != "cpu":
         torch.cuda.synchronize(device)
-    return (perf_counter() - started) * 1000
+    return Took((perf_counter() - started) * 1000, (process_time() - busy) * 1000)
 
 
 @torch.inference_mode()
@@ -93,16 +102,21 @@ def measure(model: HistoryTransformer, asked: Request, pairs: int) -> tuple[dict
         lambda: model.slate(history, asked.candidates, asked.now),
     ]
     found = [[milliseconds(call, device) for call in calls] for _ in range(pairs)]
-    one, batch, encode, slate = (statistics.median(column) for column in zip(*found, strict=True))
-    times = statistics.median(pair[1] / pair[0] for pair in found)
+    one, batch, encode, slate = (
+        Took(*map(statistics.median, zip(*took, strict=True))) for took in zip(*found, strict=True)
+    )
+    ratios = [pair[1].clock / pair[0].clock for pair in found]
+    times = statistics.median(ratios)
     kept = history.keys.nbytes + history.values.nbytes
     figures: dict[str, float | int | str] = {
-        "slate pass, ms": one,
-        "of that the history, ms": encode,
-        "of that the slate, ms": slate,
-        "one batch of full sequences, ms": batch,
+        "slate pass, ms": one.clock,
+        "slate pass, ms of CPU": one.cpu,
+        "of that the history, ms of CPU": encode.cpu,
+        "of that the slate, ms of CPU": slate.cpu,
+        "one batch of full sequences, ms": batch.clock,
+        "one batch of full sequences, ms of CPU": batch.cpu,
         "times the batch": times,
-        "least of the pairs": min(pair[1] / pair[0] for pair in found),
+        "least of the pairs": min(ratios),
         "greatest difference": f"{difference:.1e}",
         "bytes a member, keys and values, float32": kept,
         "bytes a member, keys and values, float16": kept // 2,
@@ -113,45 +127,49 @@ def measure(model: HistoryTransformer, asked: Request, pairs: int) -> tuple[dict
     return figures, times, difference
 
 
-def step(model: HistoryTransformer, batch: int, length: int, device: str) -> tuple[Tensor, list[Tensor]]:
-    """Outputs of random histories with ties and padding, and the gradients of all weights."""
-    draw = torch.Generator().manual_seed(length)
-    tokens = torch.randn(batch, length, model.width, generator=draw).to(device)
-    time = torch.randint(length // 3 + 1, (batch, length), generator=draw).to(device)
-    mask = (torch.rand(batch, length, generator=draw) < 0.8).to(device)
+def step(model: HistoryTransformer, shape: tuple[int, int], device: str, half: bool = False) -> list[Tensor]:
+    """Outputs (B, L, w) of random histories with ties and padding, then the gradients of all weights."""
+    draw = torch.Generator().manual_seed(shape[1])
+    tokens = torch.randn(*shape, model.width, generator=draw).to(device)
+    time = torch.randint(shape[1] // 3 + 1, shape, generator=draw).to(device)
+    mask = (torch.rand(shape, generator=draw) < 0.8).to(device)
     model.zero_grad()
-    outputs = model(tokens, time, mask)
-    outputs.square().sum().backward()
-    return outputs.detach(), [one.grad.clone() for one in model.parameters() if one.grad is not None]
+    with torch.autocast("cuda", torch.bfloat16, enabled=half):
+        outputs = model(tokens, time, mask)
+    outputs.square().mean().backward()
+    return [outputs.detach(), *(one.grad.clone() for one in model.parameters() if one.grad is not None)]
 
 
 def compare(model: HistoryTransformer, device: str) -> tuple[dict[str, float | int | str], dict[str, bool]]:
     """flex_attention beside SDPA on a GPU: differences (of gradients relative to the greatest) and times of a step."""
-    outputs, gradients = 0.0, 0.0
+    place = torch.zeros(1, 200, dtype=torch.int64, device=device)
+    bars = {"flex_attention is used": not isinstance(visible(place, model.width // model.heads), list)}
     sdpa = patch("models.nn.history.transformer.visible", lambda place, depth: masks(place))
-    for batch, length in _SHAPES:
-        found = step(model, batch, length, device)
+    outputs, gradients = 0.0, 0.0
+    for shape in _SHAPES:
+        found = step(model, shape, device)
         with sdpa:
-            expected = step(model, batch, length, device)
-        outputs = max(outputs, float((found[0] - expected[0]).abs().max()))
-        for one, other in zip(found[1], expected[1], strict=True):
-            gradients = max(gradients, float((one - other).abs().max() / other.abs().max().clamp(min=1e-3)))
-    timed = [[0.0, 0.0] for _ in range(5)]
-    for pair in timed:
-        pair[0] = milliseconds(lambda: step(model, *_SHAPES[0], device), device)
-        with sdpa:
-            pair[1] = milliseconds(lambda: step(model, *_SHAPES[0], device), device)
-    flex, dense = (statistics.median(column) for column in zip(*timed, strict=True))
+            expected = step(model, shape, device)
+        differences = [float((one - other).abs().max()) for one, other in zip(found, expected, strict=True)]
+        outputs = max(outputs, differences[0])
+        greatest = max(float(one.abs().max()) for one in expected[1:])
+        gradients = max(gradients, max(differences[1:]) / greatest)
     figures: dict[str, float | int | str] = {
         "flex_attention against SDPA, outputs": f"{outputs:.1e}",
         "flex_attention against SDPA, gradients": f"{gradients:.1e}",
-        f"step of {_SHAPES[0]}, flex_attention, ms": flex,
-        f"step of {_SHAPES[0]}, SDPA, ms": dense,
     }
-    bars = {
-        f"outputs within {GPU_OUTPUTS:.0e}": outputs <= GPU_OUTPUTS,
-        f"gradients within {GPU_GRADIENTS:.0e}": gradients <= GPU_GRADIENTS,
-    }
+    for half in (False, True):
+        call, timed = partial(step, model, _SHAPES[0], device, half), []
+        for _ in range(6):
+            flex = milliseconds(call, device).clock
+            with sdpa:
+                timed.append((flex, milliseconds(call, device).clock))
+        for name, column in zip(("flex_attention", "SDPA"), zip(*timed[1:], strict=True), strict=True):
+            figures[f"step of {_SHAPES[0]}, {'bfloat16' if half else 'float32'}, {name}, ms"] = statistics.median(
+                column
+            )
+    bars[f"outputs within {GPU_OUTPUTS:.0e}"] = outputs <= GPU_OUTPUTS
+    bars[f"gradients within {GPU_GRADIENTS:.0e}"] = gradients <= GPU_GRADIENTS
     return figures, bars
 
 
@@ -167,6 +185,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="of torch (1, as at the endpoint)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0 (cpu)")
     given = parser.parse_args()
+    for name in ("impressions", "candidates", "width", "layers", "heads", "pairs", "threads"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name}: expected at least 1; found {getattr(given, name)}")
+    if given.device != "cpu" and not torch.cuda.is_available():
+        parser.error(f"--device: expected cpu, since torch finds no GPU; found {given.device!r:.40}")
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     longest = 2 * max(given.impressions, SHORT, _SHAPES[0][1]) + 1

@@ -35,7 +35,7 @@ class EncodedHistory(NamedTuple):
     values: Tensor
     """(B, layers, heads, L, depth)."""
     time: Tensor
-    """(B, L) int64 microseconds."""
+    """(B, L) int64 microseconds, those of padding undefined."""
     mask: Tensor
     """(B, L) bool: False for padding."""
 
@@ -85,7 +85,8 @@ class HistoryTransformer(nn.Module):
     def encode(self, tokens: Tensor, time: Tensor, mask: Tensor) -> EncodedHistory:
         """Keys and values of every layer, once for all slates.
 
-        ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L), as of ``forward``. No token at all becomes one of padding.
+        ``tokens`` (B, L, w), ``time`` and ``mask`` (B, L) are as of ``forward``. On a CPU padding that members share is
+        cut off; at least one token is left.
         """
         if not torch.jit.is_tracing() and not time.shape[1]:
             tokens, time, mask = (
@@ -93,7 +94,7 @@ class HistoryTransformer(nn.Module):
                 functional.pad(time, (0, 1)),
                 functional.pad(mask, (0, 1)),
             )
-        ordered = self._ordered(time, mask)
+        ordered = self._ordered(time, mask).trimmed()
         tokens, turn = self._enter(ordered.arrange(tokens), ordered.place)
         seen = visible(ordered.place, self.width // self.heads)
         found = []

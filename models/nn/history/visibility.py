@@ -17,7 +17,7 @@ class Ordered(NamedTuple):
     order: Tensor
     """(B, L) int64: where each of them was given."""
     place: Tensor
-    """(B, L) int64: how many tokens are strictly earlier. Equal times share a place; that of padding is L."""
+    """(B, L) int64: how many tokens are strictly earlier. Equal times share a place; that of padding is at least L."""
     time: Tensor
     """(B, L) int64 microseconds, those of padding undefined."""
     mask: Tensor
@@ -31,9 +31,20 @@ class Ordered(NamedTuple):
         place = (torch.searchsorted(moment, moment) - (~mask).sum(dim=1, keepdim=True)).clamp(min=0)
         return cls(order, place.masked_fill(~mask, time.shape[1]), moment, mask)
 
+    def trimmed(self) -> "Ordered":
+        """Without the padding that all rows share, but for one token where there are no others; (B, L') each.
+
+        The histories of one request are often much shorter than the longest there may be. A GPU would have to wait for
+        the number, so there nothing is cut off.
+        """
+        if self.mask.is_cuda or torch.compiler.is_compiling():
+            return self
+        shared = (~self.mask).all(dim=0).sum().clamp(max=self.mask.shape[1] - 1)
+        return Ordered(*(part[:, shared:] for part in self))
+
     def arrange(self, tokens: Tensor) -> Tensor:
         """``tokens`` (B, L, w) as given -> in order of time, 0 where padding is, whatever it held."""
-        found = tokens.gather(1, self.order.unsqueeze(-1).expand_as(tokens))
+        found = tokens.gather(1, self.order.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
         return found.masked_fill(~self.mask.unsqueeze(-1), 0)
 
     def restore(self, outputs: Tensor) -> Tensor:
@@ -55,7 +66,7 @@ def earlier(place: Tensor, start: int, stop: int) -> Tensor:
 
 def lookout(place: Tensor) -> Tensor:
     """(B, L): a token sees those whose ``place`` (B, L) is below this. Its own place; 0 for padding."""
-    return place.masked_fill(place == place.shape[1], 0)
+    return place.masked_fill(place >= place.shape[1], 0)
 
 
 def before(time: Tensor, mask: Tensor, now: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+import torch
 
 from feature_repo.push import push
 from feature_repo.slots import read_slots
@@ -89,3 +90,21 @@ def test_an_item_whose_impression_has_settled_is_discounted(services: dict[str, 
     settled = state.member.activity_edges == KINDS[OUTCOME]
     assert discounted >= set(state.member.activity_keys[settled]) - {""}
     assert discounted
+
+
+def test_the_traced_decoder_is_the_ranker_for_histories_of_any_length(
+    services: dict[str, RankingService], world: World
+) -> None:
+    scorer = services["2"].scorer
+    slates = []
+    for member, candidates in zip(world.keys("member"), (1, 5, 2, 7, 3, 4), strict=False):
+        request = RankingRequest(member, tuple(world.keys("item")[:candidates]), "push", world.as_of + 1)
+        slates.append(services["2"].inputs(request, read(services["2"], request)))
+    cold = RankingRequest(10**6, tuple(world.keys("item")[:4]), "push", world.as_of + 1)
+    slates.append(services["2"].inputs(cold, read(services["2"], cold)))
+    for batch in (slates, *([slate] for slate in slates)):
+        arguments = scorer.arguments(batch)
+        with torch.inference_mode():
+            eager = scorer.ranker(arguments).numpy()
+        for place, found in enumerate(scorer.logits_many(batch)):
+            np.testing.assert_allclose(found, eager[place, : len(found)], atol=1e-6, rtol=0)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from models.nn.errors import ModelError
 from models.nn.history.transformer import HistoryTransformer, Positions
@@ -81,6 +82,18 @@ def test_nothing_at_or_after_a_token_reaches_it(positions: Positions) -> None:
     early = mask & ~late
     assert early.any()
     torch.testing.assert_close(after[early], before[early])
+
+
+@torch.no_grad()
+def test_a_short_history_is_encoded_without_its_padding() -> None:
+    model, (tokens, time, mask) = transformer(), random_history(11, 3, 6)
+    long = [functional.pad(part, (0, 0, 30, 0) if part.ndim == 3 else (30, 0)) for part in (tokens, time, mask)]
+    kept = model.encode(*long)
+    assert kept.keys.shape[3] == kept.mask.shape[1] == int(mask.sum(dim=1).max())
+    candidates, now = torch.randn(3, 2, WIDTH), torch.tensor([3, 3, 3])
+    torch.testing.assert_close(
+        model.slate(kept, candidates, now), model.slate(model.encode(tokens, time, mask), candidates, now)
+    )
 
 
 @torch.no_grad()
@@ -165,8 +178,10 @@ def test_a_trace_serves_histories_and_slates_of_any_size() -> None:
         return *random_history(8, batch, length), torch.randn(batch, slate, WIDTH), torch.full((batch,), 3)
 
     traced = torch.jit.trace(Scored().eval(), example(2, 5, 3), check_trace=False)
-    for sizes in ((2, 5, 3), (1, 33, 7), (4, 1, 1)):
+    for sizes in ((2, 5, 3), (3, 33, 7), (4, 1, 1), (1, 6, 2)):
         given = example(*sizes)
+        torch.testing.assert_close(traced(*given), Scored()(*given))
+        given[2][:, 1:] = False  # now nearly all is padding, which is cut off
         torch.testing.assert_close(traced(*given), Scored()(*given))
 
 

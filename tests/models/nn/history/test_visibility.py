@@ -47,6 +47,16 @@ def test_a_request_sees_what_is_strictly_before_it() -> None:
     assert before(TIME, MASK, torch.tensor([5])).tolist() == [[False, True, False, True, False]]
 
 
+def test_padding_that_all_rows_share_is_cut_off() -> None:
+    mask = torch.tensor([[False, True, False, False], [True, True, False, False]])
+    ordered = Ordered.of(torch.tensor([[4, 2, 0, 0], [9, 9, 1, 1]]), mask)
+    cut = ordered.trimmed()
+    assert cut.mask.tolist() == [[False, True], [True, True]]
+    assert cut.order.tolist()[1] == [0, 1]
+    assert torch.equal(earlier(cut.place, 0, 2), earlier(ordered.place, 0, 4)[:, :, 2:, 2:])
+    assert Ordered.of(mask.long(), torch.zeros_like(mask)).trimmed().mask.tolist() == [[False], [False]]
+
+
 def test_no_tokens() -> None:
     ordered = Ordered.of(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, dtype=torch.bool))
     assert ordered.place.shape == (2, 0)
