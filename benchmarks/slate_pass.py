@@ -111,8 +111,8 @@ def measure(model: HistoryTransformer, asked: Request, pairs: int) -> tuple[dict
     figures: dict[str, float | int | str] = {
         "slate pass, ms": one.clock,
         "slate pass, ms of CPU": one.cpu,
-        "of that the history, ms of CPU": encode.cpu,
-        "of that the slate, ms of CPU": slate.cpu,
+        "history alone, ms of CPU": encode.cpu,
+        "slate alone, ms of CPU": slate.cpu,
         "one batch of full sequences, ms": batch.clock,
         "one batch of full sequences, ms of CPU": batch.cpu,
         "times the batch": times,
