@@ -74,9 +74,9 @@ def work() -> None:
     from models.configs.model import ModelConfig
     from models.configs.training import TrainingConfig
     from models.graph.fakes import fake_graph
+    from models.nn.build import build_ranker
     from models.nn.encoded import encode_graph
     from models.nn.encoding import Encoding
-    from models.nn.model import Ranker
     from models.training.labels import labelled
     from models.training.trainer import Trainer
 
@@ -84,7 +84,7 @@ def work() -> None:
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     encoded = encode_graph(encoding, graph.schema, graph)
     torch.manual_seed(0)
-    ranker = Ranker(ModelConfig(), graph.schema, encoding)
+    ranker = build_ranker(ModelConfig(), graph.schema, encoding)
     trainer, rows = Trainer(ranker, config), labelled(graph, ["train"])
     rows = rows[: 4 * config.batch_size]
 

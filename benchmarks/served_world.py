@@ -97,13 +97,13 @@ def random_model(spec: Spec, graph: Any, folder: Path, trees: int = 0) -> Path:
     """Write the spec's model with random weights as an artifact, with that many trees for each task."""
     from benchmarks.random_trees import fit_random
     from models.calibration import Calibration
+    from models.nn.build import build_ranker
     from models.nn.encoding import Encoding
-    from models.nn.model import Ranker
     from models.training.artifact import Model, save_model
 
     torch.manual_seed(0)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
-    ranker = Ranker(spec.model, graph.schema, encoding).eval()
+    ranker = build_ranker(spec.model, graph.schema, encoding).eval()
     calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
     training = {"windows": ["train"], "epochs": 0, "config": asdict(spec.training)}
     model = Model(ranker, encoding, graph.schema, calibration, training)

@@ -24,8 +24,8 @@ from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn, TaskColumn
+from models.nn.build import build_ranker
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
 from serving.ranking.scorer import Scorer, SlateInputs
 
@@ -45,7 +45,7 @@ def network() -> Model:
     schema = replace(graph.schema, seeds=replace(graph.schema.seeds, features=(*names, *codes), tasks=tasks))
     seeds = replace(graph.seeds, numbers=numbers, categories=categories)
     encoding = Encoding.fit(replace(graph, schema=schema, seeds=seeds), schema.window("train").end)
-    ranker = Ranker(ModelConfig(), schema, encoding).eval()
+    ranker = build_ranker(ModelConfig(), schema, encoding).eval()
     return Model(ranker, encoding, schema, Calibration.none(list(_TASKS)), {"windows": ["train"], "epochs": 0})
 
 

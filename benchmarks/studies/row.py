@@ -88,12 +88,12 @@ class Row:
     def recipe(self, model: ModelConfig, training: TrainingConfig, seed: int) -> dict[str, Any]:
         """Everything besides the graph that determines the fit, as JSON. A baseline has no ModelConfig."""
         model, training = self.configs(model, training, seed)
-        read = asdict(training)
+        read = training.of_family("graph" if self.baseline else model.family)
         if self.baseline in _NOT_TRAINED_IN_STEPS:
             read = {name: read[name] for name in ("seed", "state")}
         return {
             "baseline": self.baseline,
-            "model": None if self.baseline else asdict(model),
+            "model": None if self.baseline else model.own(),
             "training": read,
             "change": None if self.change is None else {"kind": type(self.change).__name__, **asdict(self.change)},
         }

@@ -1,11 +1,22 @@
 """``ModelConfig``: the model's sizes and switches. A plain dataclass, so that an image without pydantic can read it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from models.configs.bounds import Count, OptionalWeight, Positive, Share
 
+FamilyName = Literal["graph", "sequence"]
 TaskWeighting = Literal["fixed", "uncertainty"]
+PositionEncoding = Literal["rope", "learned", "none"]
+EngagementTokens = Literal["none", "outside", "all"]
+
+OF_GRAPH = (
+    *("graph_tokens", "long_term", "graph", "sequence", "positions", "time_gaps", "prefix_causal"),
+    *("separate_encoders", "matching", "overlap"),
+)
+"""Keys that the family ``graph`` alone reads."""
+OF_SEQUENCE = ("impressions", "position_encoding", "engagements", "linear_head")
+"""Keys that the family ``sequence`` alone reads."""
 
 
 @dataclass(frozen=True)
@@ -14,12 +25,15 @@ class ModelConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    family: FamilyName = "graph"
+    """graph: trees around member and item, and what the member did last; sequence: a transformer over what the member
+    was shown last and what came of it (docs/sequence.md). A key of the other family keeps its default."""
     width: Positive = 32
     """Width of every token; a multiple of ``heads``."""
     graph_tokens: Positive = 4
     """H: tokens into which a node's aggregated neighborhood is widened."""
     activities: Positive = 20
-    """N: the member's last activities in the sequence; 1 or more."""
+    """N: the member's last activities in the sequence; 1 or more. Family sequence: only kept for the rules."""
     layers: Positive = 1
     """Transformer layers."""
     heads: Positive = 4
@@ -74,6 +88,15 @@ class ModelConfig:
     """Features of member and item beside their tokens, crossed with the counters."""
     counters: bool = True
     """The impression's features: counters and context."""
+    impressions: Positive = 50
+    """Family sequence: how many impressions a member's tokens hold, two tokens each; the last 2 N tokens are read."""
+    position_encoding: PositionEncoding = "rope"
+    """Family sequence: rope: rotary positions, so that distances count; learned: an embedding of each place; none."""
+    engagements: EngagementTokens = "outside"
+    """Family sequence: engagement edges that are tokens beside the impressions. outside: those before the train window
+    and after the last one, where the graph holds no impressions; all: also those between; none."""
+    linear_head: bool = False
+    """Family sequence: one linear layer in place of cross network and experts."""
     trees: bool = False
     """Boosted trees beside the network, on what its decoder reads of a candidate; the logit is the weighted mean of
     both (``trees_weight``)."""
@@ -82,5 +105,19 @@ class ModelConfig:
     nearest to 0.5 that is not worse on the validation rows than the best (by one standard error)."""
 
     def of_network(self) -> dict[str, Any]:
-        """The keys that decide the network: all but those of the trees, which change no weight and no vector."""
-        return {name: value for name, value in asdict(self).items() if not name.startswith("trees")}
+        """The keys that decide the network: all but those of the trees, which change no weight and no vector.
+
+        Without those of another family: a model of the family graph is described as before there were two.
+        """
+        return {name: value for name, value in self.own().items() if not name.startswith("trees")}
+
+    def own(self) -> dict[str, Any]:
+        """All keys but those of another family."""
+        left_out = ("family", *OF_SEQUENCE) if self.family == "graph" else OF_GRAPH
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+    def foreign(self) -> dict[str, Any]:
+        """The defaults of the keys of another family that are set all the same, by key."""
+        others = OF_SEQUENCE if self.family == "graph" else OF_GRAPH
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: defaults[name] for name in others if getattr(self, name) != defaults[name]}

@@ -1,7 +1,7 @@
 """``TrainingConfig``: how a model is trained. A plain dataclass, so that an image without pydantic can read it."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from models.configs.bounds import Count, Large, NonNegative, Positive, PositiveFloat, Seed, Share
 
@@ -78,6 +78,10 @@ class TrainingConfig:
     are computed once, as of the slice's earliest seed (LiGNN: 4). 1 = every seed has its own."""
     slice_hours: NonNegative = 24.0
     """Maximum hours from a slice's earliest seed to its latest: the maximum age of a shared state."""
+    shared_history: Positive = 32
+    """Family sequence: at most so many training rows of one member, in the order of their times, share one pass over
+    the member's history, in which each row sees what is strictly before its own time. 1 = each has a pass of its
+    own."""
     adaptive_neighbours: bool = False
     """Start with small fan-outs and grow them only when the validation AUC stops rising (LiGNN)."""
     first_neighbours: Positive = 2
@@ -90,3 +94,7 @@ class TrainingConfig:
     """Adaptive: the fan-outs grow unless the validation AUC rises by more than this in an epoch."""
     tolerance_decay: Share = 0.5
     """Adaptive: factor of the tolerance each time the fan-outs grow."""
+
+    def of_family(self, family: str) -> dict[str, Any]:
+        """The keys that a fit of that family reads; of ``graph`` those that there were before another one."""
+        return {name: value for name, value in asdict(self).items() if (name, family) != ("shared_history", "graph")}

@@ -32,12 +32,13 @@ class ActivityEncoder(nn.Module):
     positions (LiGNN, arXiv 2402.11139).
     """
 
-    def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
+    def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding, *also: str) -> None:
+        """``also``: node types that are encoded although no engagement leads to them."""
         super().__init__()
         self.width = config.width
         self.edges = encoding.activity_edges
         self.targets = schema.targets
-        acted_on = {self.targets[name] for name in self.edges}
+        acted_on = {self.targets[name] for name in self.edges} | set(also)
         intrinsic = tuple(
             replace(edge, fan_out=edge.fan_out[:1])
             for edge in schema.edges
@@ -102,12 +103,20 @@ class ActivityEncoder(nn.Module):
             total = total + encoder(encoded.edges[name], torch.where(own, row, 0)) * own.unsqueeze(1)
         return total
 
-    def _content(self, encoded: EncodedGraph, node: str, look_up: LookUp, index: Tensor, time: Tensor) -> Tensor:
-        """(n, w): nodes of one type and their neighbors, strictly before ``time`` (n,)."""
+    def _content(
+        self,
+        encoded: EncodedGraph,
+        node: str,
+        look_up: LookUp,
+        index: Tensor,
+        time: Tensor,
+        cold: Tensor | None = None,
+    ) -> Tensor:
+        """(n, w): nodes of one type and their neighbors, strictly before ``time`` (n,); ``cold`` (n,) bool: read so."""
         # The graph's own counts: it may have nodes that the training graph did not have yet.
         schema = replace(self.around, nodes=encoded.graph.schema.nodes)
         tree = Sampler(replace(encoded.graph, schema=schema)).tree(node, index, time)
-        states = [encoded.node_state(node, index, time)]
+        states = [encoded.node_state(node, index, time, cold)]
         states += [encoded.node_state(self.targets[name], b.index, b.time) for name, b in tree.branches.items()]
         found = look_up(torch.cat([state.flatten() for state in states]))
         root, *parts = found.split([state.numel() for state in states])

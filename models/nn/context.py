@@ -18,12 +18,8 @@ _REACH = 2.5
 """The pieces cover this many deviations on either side of the mean."""
 
 
-class Context(nn.Module):
-    """Encodes the impression's features twice: early, for the candidate's tokens, and late, for the heads.
-
-    Late, a cross network has multiplied the features (DCNv2; late fusion as in Feed SR, arXiv 2602.12354). The age of
-    the member's state is one of them: without it, no recent activity could mean a quiet day or an old state.
-    """
+class Columns(nn.Module):
+    """The impression's features, those of member and item, and the moment of the request, as columns."""
 
     def __init__(self, config: ModelConfig, encoding: Encoding, profiles: int = 0) -> None:
         """``profiles``: columns of the member's and the item's features (``Profile``)."""
@@ -33,14 +29,38 @@ class Context(nn.Module):
         self.surface = nn.Embedding(len(encoding.surfaces) + 1, SURFACE_WIDTH)
         self.hour, self.weekday = nn.Embedding(HOURS, HOUR_WIDTH), nn.Embedding(WEEKDAYS, WEEKDAY_WIDTH)
         numbers = encoding.impression.dense_width if config.counters else 0
-        inputs = numbers + profiles + self.categories.width + MOMENT_WIDTH
         self.pieces = config.pieces
-        self.crossed = inputs
+        self.plain = numbers + profiles + self.categories.width + MOMENT_WIDTH
+        """Columns, without the pieces of their numbers."""
+        self.cut = config.pieces * (numbers + profiles)
+        """Columns of the pieces."""
+
+    def columns(self, inputs: DecoderInputs, profiles: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, ``plain``), and (B, C, ``cut``) pieces of the numbers; ``profiles`` (B, C, columns)."""
+        clock = [self.surface(inputs.surface + 1), self.hour(inputs.hour), self.weekday(inputs.weekday)]
+        moment = torch.cat([*clock, age_features(inputs.state_age)], dim=-1)  # (B, MOMENT_WIDTH)
+        moment = moment.unsqueeze(1).expand(-1, profiles.shape[1], -1)
+        features = torch.cat([inputs.numbers, profiles], dim=-1) if self.counters else profiles
+        codes = [self.categories(inputs.categories)] if self.counters else []
+        return torch.cat([features, *codes, moment], dim=-1), pieces(features, self.pieces)
+
+
+class Context(Columns):
+    """Encodes the impression's features twice: early, for the candidate's tokens, and late, for the heads.
+
+    Late, a cross network has multiplied the features (DCNv2; late fusion as in Feed SR, arXiv 2602.12354). The age of
+    the member's state is one of them: without it, no recent activity could mean a quiet day or an old state.
+    """
+
+    def __init__(self, config: ModelConfig, encoding: Encoding, profiles: int = 0) -> None:
+        """As ``Columns``."""
+        super().__init__(config, encoding, profiles)
+        self.crossed = self.plain
         """Columns of the cross network's output."""
-        self.cross = CrossNetwork(inputs, config.cross_layers)
+        self.cross = CrossNetwork(self.plain, config.cross_layers)
         self.early, self.late = (
             nn.Sequential(
-                nn.Linear(inputs + config.pieces * (numbers + profiles), 2 * config.width),
+                nn.Linear(self.plain + self.cut, 2 * config.width),
                 nn.ReLU(),
                 Dropout(config.dropout),
                 nn.Linear(2 * config.width, config.width),
@@ -53,13 +73,7 @@ class Context(nn.Module):
 
         ``profiles`` (B, C, columns): the member's and the item's features (``Profile``).
         """
-        clock = [self.surface(inputs.surface + 1), self.hour(inputs.hour), self.weekday(inputs.weekday)]
-        moment = torch.cat([*clock, age_features(inputs.state_age)], dim=-1)  # (B, MOMENT_WIDTH)
-        moment = moment.unsqueeze(1).expand(-1, profiles.shape[1], -1)
-        features = torch.cat([inputs.numbers, profiles], dim=-1) if self.counters else profiles
-        codes = [self.categories(inputs.categories)] if self.counters else []
-        columns = torch.cat([features, *codes, moment], dim=-1)
-        cut = pieces(features, self.pieces)
+        columns, cut = self.columns(inputs, profiles)
         crossed = self.cross(columns)
         early, late = self.early(torch.cat([columns, cut], dim=-1)), self.late(torch.cat([crossed, cut], dim=-1))
         return early, late, crossed

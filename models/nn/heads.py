@@ -35,7 +35,7 @@ class TaskHeads(nn.Module):
     def shift(self, by: Tensor) -> None:
         """Add ``by`` (tasks,) to the logits from now on."""
         with torch.no_grad():
-            self.tasks.bias += by
+            self.tasks.bias.add_(by)
 
     def forward(self, summary: Tensor, tokens: Tensor, matches: Tensor, context: Tensor, crossed: Tensor) -> Tensor:
         """Logits (B, C, tasks).

@@ -1,4 +1,4 @@
-"""``DecoderInputs``: everything that ``Ranker.forward`` reads of a batch of slates."""
+"""``DecoderInputs``: everything that ``Family.forward`` reads of a batch of slates."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ class DecoderInputs(NamedTuple):
     """B slates, one per member, of C candidates each. N = activities, w = width, H = rows of a side's tokens."""
 
     member_tokens: Tensor
-    """(B, H, w) float32, as ``Ranker.member_tokens`` returns them."""
+    """(B, H, w) float32, as ``Family.member_tokens`` returns them."""
     activity_tokens: Tensor
     """(B, N, w) float32, 0 where masked."""
     activity_age: Tensor
@@ -17,7 +17,7 @@ class DecoderInputs(NamedTuple):
     activity_mask: Tensor
     """(B, N) bool: False for padding."""
     item_tokens: Tensor
-    """(B, C, H, w) float32, as ``Ranker.item_tokens`` returns them."""
+    """(B, C, H, w) float32, as ``Family.item_tokens`` returns them."""
     numbers: Tensor
     """(B, C, F) float32: the impressions' scaled numbers and missing flags, as ``Encoding`` gives them."""
     categories: Tensor
@@ -30,3 +30,5 @@ class DecoderInputs(NamedTuple):
     """(B,) int64 local weekday, 0 = Monday."""
     state_age: Tensor
     """(B,) float32 seconds from the time as of which the member's tokens were read to the request; 0 = fresh."""
+    activity_time: Tensor
+    """(B, N) int64 microseconds from the request to the activity, below 0; 0 where masked. Exact, unlike the age."""

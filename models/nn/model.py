@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from models.configs.check import check
 from models.configs.model import ModelConfig
 from models.graph.ranks import place_ranks
+from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
+from models.graph.store import TemporalGraph
 from models.graph.tree import Activities, Tree
 from models.nn.activity import ActivityEncoder
 from models.nn.age import AGE_FEATURES, age_features
@@ -18,9 +20,11 @@ from models.nn.context import Context
 from models.nn.encoded import EncodedGraph, unknown_node
 from models.nn.encoders import NodeEncoder
 from models.nn.encoding import Encoding
+from models.nn.family import Heads
 from models.nn.heads import TaskHeads
 from models.nn.inputs import DecoderInputs
 from models.nn.long_term import LongTerm
+from models.nn.look_up import look_up
 from models.nn.matching import Matching
 from models.nn.overlap import Overlap
 from models.nn.profile import Profile, own_features
@@ -59,7 +63,7 @@ class Ranker(nn.Module):
         self.fuse = nn.Linear(config.width, config.width)
         self.matching = Matching(config) if config.matching and config.sequence else None
         self.overlap = Overlap(branched if config.overlap else replace(schema, edges=(), pageranks=()), config.width)
-        self.heads = self.new_heads(len(schema.seeds.tasks))
+        self.heads: Heads = self.new_heads(len(schema.seeds.tasks))
         self.long_term = LongTerm(config) if config.long_term and config.sequence else None
         spread = torch.zeros(len(schema.seeds.tasks))
         self.task_spread: nn.Parameter | None = nn.Parameter(
@@ -94,6 +98,11 @@ class Ranker(nn.Module):
         return None if self.config.graph else 0
 
     @property
+    def recordable(self) -> bool:
+        """Not with PageRanks in the attention, whose tensors have sizes that depend on their values."""
+        return not self.ranks_places
+
+    @property
     def sequence_length(self) -> int:
         """N: how many of a member's last activities the model reads; 0 where ``sequence`` is off."""
         return self.config.activities if self.sequence else 0
@@ -103,6 +112,14 @@ class Ranker(nn.Module):
         """H of the member side and H of the item side."""
         shared = self.config.graph_tokens + self.overlap.rows
         return shared + self.member_profile.layout.rows, shared + self.item_profile.layout.rows
+
+    def activity_source(self, graph: TemporalGraph) -> Sampler:
+        """Finds the engagements of members."""
+        return Sampler(graph)
+
+    def activity_kinds(self, schema: GraphSchema) -> list[tuple[str, str]]:
+        """Name and target's node type of each engagement edge of ``schema``."""
+        return [(name, schema.targets[name]) for name in schema.activity_edges]
 
     def input_table(self, encoded: EncodedGraph) -> Tensor:
         """(states, w): the input of every node state of the graph.
@@ -141,7 +158,7 @@ class Ranker(nn.Module):
         """
         if self.activities is None:
             return torch.zeros(*activities.mask.shape, self.config.width, device=time.device)
-        return self.activities(encoded, activities, time, lambda state: self._look_up(encoded, state, table))
+        return self.activities(encoded, activities, time, lambda state: look_up(self.inputs, encoded, state, table))
 
     def forward(self, inputs: DecoderInputs) -> Tensor:
         """Logits (B, C, T) of one slate per member. No candidate depends on another."""
@@ -197,23 +214,10 @@ class Ranker(nn.Module):
         states = [encoded.node_state(tree.node, tree.index, tree.time, tree.cold)]
         states += [encoded.node_state(self.targets[edge], b.index, b.time, b.cold) for edge, b in walk(tree.branches)]
         # One look-up for the whole tree: its gradient is one pass over the table, not one per branch.
-        found = self._look_up(encoded, torch.cat([state.flatten() for state in states]), table)
+        found = look_up(self.inputs, encoded, torch.cat([state.flatten() for state in states]), table)
         parts = found.split([state.numel() for state in states])
         places: Iterator[Tensor] = (
             part.unflatten(0, state.shape) for part, state in zip(parts[1:], states[1:], strict=True)
         )
         ranks = place_ranks(encoded.graph, self.schema, tree) if self.ranks_places else None
         return side(parts[0], tree.branches, places, encoded.edges, ranks)
-
-    def _look_up(self, encoded: EncodedGraph, state: Tensor, table: Tensor | None) -> Tensor:
-        """(..., w): the inputs of node states (...) int64, rows among all types; each state is computed once."""
-        if table is not None:
-            return nn.functional.embedding(state, table)
-        used = torch.zeros(encoded.states, dtype=torch.bool, device=state.device)
-        used[state.flatten()] = True
-        rows, place = used.nonzero().flatten(), used.cumsum(0) - 1
-        parts = []
-        for name, nodes in encoded.nodes.items():
-            of_type = rows[(rows >= nodes.first) & (rows < nodes.first + len(nodes))]
-            parts.append(self.inputs[name](nodes, of_type - nodes.first))
-        return nn.functional.embedding(place[state], torch.cat(parts))

@@ -23,10 +23,11 @@ NUMBERS: dict[type, dict[str, float]] = {
     ModelConfig: {
         **{"width": 64, "graph_tokens": 8, "layers": 2, "heads": 8, "head_width": 128, "dropout": 0.2},
         **{"id_dropout": 0.2, "cross_layers": 3, "pieces": 16, "long_term": 10, "trees_weight": 0.3},
+        **{"impressions": 500},
     },
     TrainingConfig: {
         **{"patience": 2, "weight_decay": 0.1, "warmup": 0.1, "gradient_norm": 0.5, "history_events": 100_000},
-        **{"long_term_weight": 0.2, "seed": 8, "accumulate": 4, "slice": 4, "slice_hours": 6.0},
+        **{"long_term_weight": 0.2, "seed": 8, "accumulate": 4, "slice": 4, "slice_hours": 6.0, "shared_history": 64},
         **{"cold_share": 0.15, "cold_member_share": 0.15, "task_tolerance": 0.005, "codes_learning_rate": 0.05},
         **{"first_neighbours": 4, "neighbour_stride": 10, "most_neighbours": 100, "neighbour_tolerance": 0.001},
         **{"tolerance_decay": 0.8},

@@ -17,8 +17,9 @@ from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.files import replaced_folder, sha256_of_file
 from models.graph.schema import GraphSchema
+from models.nn.build import build_ranker
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.sealed import SealError, json_object, read_plain, stated_files
 from models.training.errors import ArtifactError
 from models.training.files import write_json
@@ -29,6 +30,9 @@ from models.trees.trees import DOCUMENT, Trees
 FORMAT = 2
 WITH_TREES = 3
 """The format of a model with trees, which an earlier release would read as its network alone."""
+OF_ANOTHER_FAMILY = 4
+"""The format of a model of another family than ``graph``, with trees or without, which earlier releases do not know."""
+_FORMATS = (FORMAT, WITH_TREES, OF_ANOTHER_FAMILY)
 MANIFEST = "manifest.json"
 _NETWORK = ("model.safetensors", "model.json")
 _FILES = (*_NETWORK, "calibration.json", "training.json")
@@ -52,7 +56,7 @@ class Validation:
 class Model:
     """A trained model with everything it needs except a graph."""
 
-    ranker: Ranker
+    ranker: Family
     encoding: Encoding
     schema: GraphSchema
     calibration: Calibration
@@ -143,7 +147,15 @@ def _finish(folder: Path, calibration: Calibration, training: Mapping[str, Any],
     for name, content in more.items():
         (folder / name).write_bytes(content)
     files = {name: sha256_of_file(folder / name) for name in (*_FILES, *more)}
-    write_json(folder / MANIFEST, {"format": WITH_TREES if DOCUMENT in more else FORMAT, "files": files})
+    write_json(folder / MANIFEST, {"format": _format(folder, more), "files": files})
+
+
+def _format(folder: Path, more: Mapping[str, bytes]) -> int:
+    """The lowest format that says all that is in ``folder``."""
+    config = json.loads((folder / "model.json").read_bytes())["config"]
+    if config.get("family", "graph") != "graph":
+        return OF_ANOTHER_FAMILY
+    return WITH_TREES if DOCUMENT in more else FORMAT
 
 
 def _trees(trees: Trees | None) -> dict[str, bytes]:
@@ -171,7 +183,7 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
     config = ModelConfig(**document["config"])
     schema = GraphSchema.from_json(document["schema"])
     encoding = Encoding.from_json(document["encoding"])
-    ranker = Ranker(config, schema, encoding)
+    ranker = build_ranker(config, schema, encoding)
     try:
         ranker.load_state_dict(safetensors.torch.load(files["model.safetensors"]))
     except (SafetensorError, RuntimeError) as error:
@@ -222,8 +234,8 @@ def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
     manifest = folder / MANIFEST
     try:
         document = json_object(contents[MANIFEST], manifest)
-        if document.get("format") not in (FORMAT, WITH_TREES):
-            expected, found = f"{FORMAT} or {WITH_TREES}", document.get("format")
+        if document.get("format") not in _FORMATS:
+            expected, found = f"{', '.join(map(str, _FORMATS[:-1]))} or {_FORMATS[-1]}", document.get("format")
             raise ArtifactError(
                 f"{manifest}: expected format {expected}; found {found!r}: use the release that wrote it"
             )

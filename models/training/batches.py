@@ -11,8 +11,8 @@ from models.graph.sample import Sampler
 from models.graph.tree import Activities, Tree
 from models.nn.clock import local_clock
 from models.nn.encoded import EncodedGraph
+from models.nn.family import ActivitySource, Family
 from models.nn.inputs import DecoderInputs
-from models.nn.model import Ranker
 from models.time_units import SECOND
 from models.training.slices import Slices
 
@@ -38,6 +38,8 @@ class Batch:
     """(B,) int64: row of each seed's member state; None where every seed has its own, S = B."""
     age: Tensor
     """(B, N) float32 seconds from each activity to the SEED's time; 0 where masked."""
+    activity_time: Tensor
+    """(B, N) int64 microseconds from the SEED's time to each activity, below 0; 0 where masked."""
     numbers: Tensor
     """(B, 1, F) float32: the impressions' features as ``Encoding`` gives them."""
     categories: Tensor
@@ -64,15 +66,18 @@ class Batches:
         largest_fan_out: int | None = None,
         seed: int = 0,
         hops: int | None = None,
+        source: ActivitySource | None = None,
     ) -> None:
         """``activities``: N, the number of a member's last activities in a batch, 0 or more; ``seed``: of the
-        sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema.
+        sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema;
+        ``source``: of the activities (``Family.activity_source``), None = the engagements.
         """
         self.encoded, self.activities = encoded, activities
         schema = encoded.graph.schema.seeds
         self.cold_items, self.cold_members = encoded.nodes[schema.item].cold, encoded.nodes[schema.member].cold
         """Whether seeds may be cold twins, whose items or members are read as cold."""
         self.sampler = Sampler(encoded.graph, hops=hops, largest_fan_out=largest_fan_out, seed=seed)
+        self.source = source or self.sampler
 
     def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
         """The batch of the seeds of S ``slices``; a slice shares one member state, as of its earliest seed.
@@ -92,7 +97,7 @@ class Batches:
         schema, member = graph.schema.seeds, seeds.member[first]
         new_item = seeds.cold_item[rows] if self.cold_items else None
         new_member = seeds.cold_member[first] if self.cold_members and seeds.cold_member is not None else None
-        activities = last_activities(self.sampler, seeds.acting(first), member_time, self.activities)
+        activities = last_activities(self.source, seeds.acting(first), member_time, self.activities)
         aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
         encoded = self.encoded
         numbers = torch.where(frozen, encoded.frozen_numbers[rows], encoded.impression_numbers[rows])
@@ -105,6 +110,7 @@ class Batches:
             member_time=member_time,
             slice=of,
             age=activity_age(aged, time),
+            activity_time=relative_time(aged, time),
             numbers=numbers.unsqueeze(1),
             categories=categories.unsqueeze(1),
             surface=encoded.surface[rows],
@@ -115,10 +121,10 @@ class Batches:
         )
 
 
-def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) -> Activities:
+def last_activities(source: ActivitySource, member: Tensor, time: Tensor, count: int) -> Activities:
     """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,), int64; 0 = no columns."""
     if count:
-        return sampler.activities(member, time, count)
+        return source.activities(member, time, count)
     none = time.new_zeros(len(time), 0)
     return Activities(edge=none, target=none, row=none, time=none, mask=none.bool())
 
@@ -126,6 +132,11 @@ def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) 
 def activity_age(activities: Activities, time: Tensor) -> Tensor:
     """(batch, N) float32 seconds from each activity to ``time`` (batch,); 0 where masked."""
     return (time.unsqueeze(1) - activities.time).float() / SECOND * activities.mask
+
+
+def relative_time(activities: Activities, time: Tensor) -> Tensor:
+    """(batch, N) int64 microseconds from ``time`` (batch,) to each activity, below 0; 0 where masked."""
+    return (activities.time - time.unsqueeze(1)) * activities.mask
 
 
 def draw_member_states(
@@ -152,8 +163,8 @@ class Tokens:
     """(B, H, w)."""
 
 
-def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tokens:
-    """The tokens of a batch; ``table``: ``Ranker.input_table``, (states, w)."""
+def encode(ranker: Family, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tokens:
+    """The tokens of a batch; ``table``: ``Family.input_table``, (states, w)."""
     activities = ranker.activity_tokens(encoded, batch.activities, batch.member_time, table)
     return Tokens(
         member=_spread(ranker.member_tokens(encoded, batch.member, table), batch.slice),
@@ -177,17 +188,18 @@ def decoder_inputs(batch: Batch, tokens: Tokens) -> DecoderInputs:
         hour=batch.hour,
         weekday=batch.weekday,
         state_age=batch.state_age,
+        activity_time=batch.activity_time,
     )
 
 
-def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
+def decode(ranker: Family, batch: Batch, tokens: Tokens) -> Tensor:
     """Logits (B, T) of a batch, from its tokens."""
     logits: Tensor = ranker(decoder_inputs(batch, tokens))
     return logits.squeeze(1)
 
 
-def score(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tensor:
-    """Logits (B, T) of a batch, by encoder and decoder; ``table``: ``Ranker.input_table``, (states, w)."""
+def score(ranker: Family, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tensor:
+    """Logits (B, T) of a batch, by encoder and decoder; ``table``: ``Family.input_table``, (states, w)."""
     return decode(ranker, batch, encode(ranker, encoded, batch, table))
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.files import replaced_folder
+from models.nn.family import Family
 from models.storage import names
 from models.training.errors import CheckpointError
 from models.training.files import write_json
@@ -67,8 +68,8 @@ class Checkpoints:
     def save(
         self,
         progress: Progress,
-        ranker: nn.Module,
-        average: nn.Module,
+        ranker: Family,
+        average: Family,
         optimizer: torch.optim.Optimizer,
         best: dict[str, Tensor],
     ) -> None:
@@ -94,7 +95,7 @@ class Checkpoints:
                 self.place.fetch(name, MARKER)
 
     def load(
-        self, ranker: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+        self, ranker: Family, average: Family, optimizer: torch.optim.Optimizer
     ) -> tuple[Progress, dict[str, Tensor]] | None:
         """Load model, average and optimizer from the last checkpoint; returns its progress and best weights.
 

@@ -5,11 +5,11 @@ import shutil
 
 import torch
 
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.training.errors import CompilerError
 
 
-def compile_ranker(ranker: Ranker, device: torch.device) -> None:
+def compile_ranker(ranker: Family, device: torch.device) -> None:
     """Compile the decoder in place, for batches of any size; weights and their names stay as they are.
 
     The encoders are not compiled: they choose rows by value and traverse trees of many shapes, which breaks the graph

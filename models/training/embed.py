@@ -55,12 +55,13 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation
 
 def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, pa.Array]:
     sampler, node = Sampler(encoded.graph, model.ranker.hops, model.largest_fan_out), model.schema.seeds.member
+    source, kinds = model.ranker.activity_source(encoded.graph), model.ranker.activity_kinds(encoded.graph.schema)
     columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):
-        activities = last_activities(sampler, index, time, model.ranker.sequence_length)
+        activities = last_activities(source, index, time, model.ranker.sequence_length)
         tokens = model.ranker.member_tokens(encoded, sampler.tree(node, index, time), table)
         contents = model.ranker.activity_tokens(encoded, activities, time, table)
-        edges, keys = activity_names(encoded.graph, activities)
+        edges, keys = activity_names(encoded.graph, activities, kinds)
         _gather(
             columns,
             member_tokens=_lists(tokens),
@@ -78,10 +79,12 @@ def _items(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> di
     columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):
         tree = sampler.tree(node, index, time)
+        paths = overlap.item if overlap else []
+        nodes = overlap.nodes(tree, paths) if overlap else index.new_zeros(len(index), 0)
         _gather(
             columns,
             item_tokens=_lists(model.ranker.item_tokens(encoded, tree, table)),
-            item_neighbours=place_names(encoded.graph, overlap.item, overlap.nodes(tree, overlap.item)),
+            item_neighbours=place_names(encoded.graph, paths, nodes),
         )
     return {name: pa.concat_arrays(parts) for name, parts in columns.items()}
 

@@ -19,13 +19,13 @@ from models.graph.tensors import Seeds
 from models.graph.timeline import LATEST
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.nn.scaling import scale_numbers
 from models.training.errors import NoHistoryError
 from models.training.trainer import Trainer, seeded
 
 
-def pretrain(ranker: Ranker, encoded: EncodedGraph, config: TrainingConfig) -> dict[str, float]:
+def pretrain(ranker: Family, encoded: EncodedGraph, config: TrainingConfig) -> dict[str, float]:
     """Train ``ranker`` in place on ``config.history_events`` events; returns train_loss and seeds_per_second.
 
     Raises NoHistoryError if there is no event to learn from.

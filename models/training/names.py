@@ -19,13 +19,17 @@ from models.nn.overlap import Path
 from models.training.errors import TrainingError
 
 
-def activity_names(graph: TemporalGraph, activities: Activities) -> tuple[pa.ListArray, pa.ListArray]:
-    """The edge type's name and the target's key, as text, of each activity, (B,) lists of N; "" where masked."""
-    schema = graph.schema
+def activity_names(
+    graph: TemporalGraph, activities: Activities, kinds: Sequence[tuple[str, str]]
+) -> tuple[pa.ListArray, pa.ListArray]:
+    """The kind's name and the target's key, as text, of each activity, (B,) lists of N; "" where masked.
+
+    ``kinds``: name and target's node type of each value of ``activities.edge`` (``Family.activity_kinds``).
+    """
     edge, target, mask = (part.cpu() for part in (activities.edge, activities.target, activities.mask))
     place = (edge + 1) * mask
-    edges = pa.array(["", *schema.activity_edges]).take(pa.array(place.flatten().numpy()))
-    nodes = ["", *(schema.targets[name] for name in schema.activity_edges)]
+    edges = pa.array(["", *(name for name, _ in kinds)]).take(pa.array(place.flatten().numpy()))
+    nodes = ["", *(node for _, node in kinds)]
     keys = [pa.array([""] * place.numel(), pa.string())]
     for node in dict.fromkeys(nodes[1:]):
         here = torch.tensor([each == node for each in nodes])[place]

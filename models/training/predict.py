@@ -11,7 +11,7 @@ from models import metrics
 from models.calibration import Calibration
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.training.artifact import Model
 from models.training.batches import Batches, MemberState, score
 from models.training.cold import cold_seeds
@@ -89,7 +89,7 @@ def _probabilities(
 
 @torch.inference_mode()
 def score_rows(
-    ranker: Ranker,
+    ranker: Family,
     encoded: EncodedGraph,
     rows: Tensor,
     state: MemberState = "as_of",
@@ -102,7 +102,8 @@ def score_rows(
     """
     mode = ranker.training
     ranker.eval()
-    batches = Batches(encoded, ranker.sequence_length, largest_fan_out, hops=ranker.hops)
+    source = ranker.activity_source(encoded.graph)
+    batches = Batches(encoded, ranker.sequence_length, largest_fan_out, hops=ranker.hops, source=source)
     table = ranker.input_table(encoded)
     parts = [score(ranker, encoded, batches.make(part, state, lag), table) for part in one_each(rows).batches(_BATCH)]
     ranker.train(mode)

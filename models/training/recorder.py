@@ -21,7 +21,7 @@ Backward = Callable[[Slices, Tensor, Tensor], Tensor]
 def recordable(schema: GraphSchema, device: torch.device) -> bool:
     """Whether a step's kernels are the same for any seeds: on a GPU, without random strategies and PageRanks.
 
-    A ranker with PageRanks in its attention (``Ranker.ranks_places``) is not recorded either.
+    A ranker with PageRanks in its attention is not recorded either (``Family.recordable``).
     """
     return device.type == "cuda" and not schema.pageranks and all(e.strategy == "most_recent" for e in schema.edges)
 

@@ -8,10 +8,12 @@ from torch.nn import functional
 
 from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph
-from models.nn.model import Ranker
+from models.nn.family import Family
+from models.nn.sequential import SequentialRanker
 from models.training.batches import Batch, Batches, Tokens, activity_age, decode, encode
 from models.training.distributed import Ranks
 from models.training.recorder import Recorder
+from models.training.shared_history import SharedBatch, SharedBatches
 from models.training.slices import Slices
 
 _STATES_PER_SEED = 200
@@ -24,8 +26,8 @@ class Step:
 
     def __init__(
         self,
-        ranker: Ranker,
-        batches: Batches,
+        ranker: Family,
+        batches: Batches | SharedBatches,
         config: TrainingConfig,
         ranks: Ranks,
         recorder: Recorder | None = None,
@@ -65,14 +67,19 @@ class Step:
                     total += backward(part, part_states, defined)
         return self.ranks.sum_gradients(list(self.ranker.parameters()), total)
 
-    def _loss(self, batch: Batch, part: Slices, defined: Tensor, slices: int, recorded: bool) -> Tensor:
+    def _loss(self, batch: Batch | SharedBatch, part: Slices, defined: Tensor, slices: int, recorded: bool) -> Tensor:
         """The loss () of a part; ``defined`` (tasks,) and ``slices``: defined labels and slices of the whole step."""
         ranker, encoded, device = self.ranker, self.encoded, batch.labels.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             table = ranker.input_table(encoded) if recorded or _all_inputs(encoded, part) else None
-            tokens = encode(ranker, encoded, batch, table)
-            logits = decode(ranker, batch, tokens)
-            long_term = None if ranker.long_term is None else self._long_term_loss(batch, tokens, table)
+            long_term = None
+            if isinstance(batch, SharedBatch):
+                assert isinstance(ranker, SequentialRanker)
+                logits = batch.logits(ranker, encoded, table)
+            else:
+                tokens = encode(ranker, encoded, batch, table)
+                logits = decode(ranker, batch, tokens)
+                long_term = None if ranker.long_term is None else self._long_term_loss(batch, tokens, table)
         weights = _on_device(self.weights, device)
         loss = multi_task_loss(logits.float(), batch.labels, weights, defined, ranker.task_spread)
         if long_term is not None:

@@ -17,9 +17,9 @@ from models.configs.training import TrainingConfig
 from models.files import sha256_of_json
 from models.graph.schema import WindowSpan
 from models.graph.store import TemporalGraph
+from models.nn.build import build_ranker
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
 from models.spinning import limited_spinning
 from models.time_units import iso
 from models.training.artifact import Model, Validation, save_model
@@ -101,7 +101,7 @@ class TrainingRun:
         self.encoding = Encoding.fit(graph, until=max(span.end for span in self.spans))
         self.encoded = encode_graph(self.encoding, graph.schema, graph)
         with seeded(training_config.seed, graph.device):
-            ranker = Ranker(model_config, graph.schema, self.encoding).to(graph.device)
+            ranker = build_ranker(model_config, graph.schema, self.encoding).to(graph.device)
         self.average = deepcopy(ranker)
         """The moving average of the weights: what is validated and kept."""
         self.trainer = Trainer(ranker, training_config, self.average)
@@ -264,7 +264,7 @@ def fingerprint(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
             "model": model_config.of_network(),
-            "training": asdict(training_config),
+            "training": training_config.of_family(model_config.family),
             "windows": list(scope.windows),
             "epochs": scope.epochs,
             "limits": scope.largest_fan_outs,

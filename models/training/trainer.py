@@ -11,13 +11,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.configs.training import TrainingConfig
+from models.graph.impressions import Impressions
 from models.nn.encoded import EncodedGraph
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.training.batches import Batches, draw_member_states
 from models.training.distributed import ranks
 from models.training.errors import DivergedError
 from models.training.groups import parameter_groups, set_learning_rates
 from models.training.recorder import Recorder, recordable
+from models.training.shared_history import UNLIMITED, SharedBatches, shares_history
 from models.training.slices import Slices, cut
 from models.training.step import Step
 
@@ -25,7 +27,7 @@ from models.training.step import Step
 class Trainer:
     """Trains one ranker in place, epoch by epoch, with AdamW."""
 
-    def __init__(self, ranker: Ranker, config: TrainingConfig, average: Ranker | None = None) -> None:
+    def __init__(self, ranker: Family, config: TrainingConfig, average: Family | None = None) -> None:
         """``average``: follows the weights as their moving average (``config.averaging``); None = no average."""
         self.ranker, self.config, self.average = ranker, config, average
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameter_groups(ranker, config), fused=True)
@@ -48,13 +50,15 @@ class Trainer:
         self.ranker.train()
         config, processes, device = self.config, ranks(), rows.device
         seed, seeds = epoch_seed(config.seed, epoch), encoded.graph.seeds
-        slices = cut(rows, seeds.acting(rows), seeds.time[rows], config.slice, config.slice_hours)
-        batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops)
+        shared = shares_history(self.ranker.config, config)
+        most, hours = (config.shared_history, UNLIMITED) if shared else (config.slice, config.slice_hours)
+        slices = cut(rows, seeds.acting(rows), seeds.time[rows], most, hours)
+        batches = self._batches(encoded, largest_fan_out, shared)
         started, total, done = perf_counter(), 0.0, 0
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:
             steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
             recorder = None
-            if config.record and recordable(encoded.graph.schema, device) and not self.ranker.ranks_places:
+            if config.record and self.ranker.recordable and recordable(encoded.graph.schema, device):
                 recorder = Recorder(list(self.ranker.parameters()), config.batch_size // processes.size)
             generator = None
             if processes.size > 1:  # all processes draw the same member states, but each its own dropout
@@ -76,6 +80,12 @@ class Trainer:
                 bar.update(count)
         return {"train_loss": total / done, "seeds_per_second": done / (perf_counter() - started)}
 
+    def _batches(self, encoded: EncodedGraph, largest_fan_out: int | None, shared: bool) -> Batches | SharedBatches:
+        ranker, source = self.ranker, self.ranker.activity_source(encoded.graph)
+        if shared and isinstance(source, Impressions):
+            return SharedBatches(encoded, source, ranker.sequence_length)
+        return Batches(encoded, ranker.sequence_length, largest_fan_out, self.config.seed, ranker.hops, source)
+
     def _set_learning_rate(self, progress: float) -> None:
         set_learning_rates(self.optimizer, learning_rate_share(progress, self.config.warmup))
 
@@ -95,7 +105,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 @torch.no_grad()
-def follow(average: Ranker, ranker: Ranker, decay: float, step: int) -> None:
+def follow(average: Family, ranker: Family, decay: float, step: int) -> None:
     """Move the moving average toward the weights after the ``step``-th step, from 0.
 
     The decay is (1 + step) / (10 + step) at most, so that the average soon forgets the untrained weights.

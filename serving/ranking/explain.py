@@ -43,8 +43,8 @@ class Reason:
 
     kind: Kind
     what: Mapping[str, Any]
-    """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbors``; counter: counter; collaborative:
-    block; context and time: feature; else empty.
+    """activity: action (an edge type, or one of ``models.graph.impressions.KINDS``), domain, node, key, time;
+    neighbour: see ``SharedNeighbors``; counter: counter; collaborative: block; context and time: feature; else empty.
     """
     effect: float
     """Calibrated probability minus the one without the input: positive where the input raised the score."""
@@ -72,6 +72,7 @@ class Explainer:
         self._scorer = scorer
         self._primary = next(task.name for task in schema.seeds.tasks if task.primary)
         self._edges = {edge.name: edge for edge in schema.edges}
+        self._home, self._item = spec.home_domain, schema.seeds.item
         named: dict[tuple[Kind, str, str], list[str]] = {
             ("counter", "counter", name): counter_columns(spec, name) for name in spec.counters
         }
@@ -124,15 +125,19 @@ class Explainer:
         for place in seen[::-1][:_TRIED]:
             left = times.copy()
             left[place] = 0
-            edge = self._edges[member.activity_edges[place]]
             what = {
-                "action": edge.name,
-                "domain": edge.domain,
-                "node": edge.target,
+                **self._action(member.activity_edges[place]),
                 "key": member.activity_keys[place],
                 "time": iso(int(times[place]) // SECOND * SECOND),
             }
             yield what, left
+
+    def _action(self, name: str) -> dict[str, Any]:
+        """Action, domain and node type of an activity; an impression has no domain but the product's own."""
+        edge = self._edges.get(name)
+        if edge is None:
+            return {"action": name, "domain": self._home, "node": self._item}
+        return {"action": edge.name, "domain": edge.domain, "node": edge.target}
 
     def _probabilities(self, slates: list[SlateInputs], pause: Callable[[], None]) -> list[np.ndarray]:
         """The primary task's probabilities, (C,) for each slate."""

@@ -39,7 +39,7 @@ class MemberVectors:
     encoder: str
     """Digest of the encoder that made them (``models.training.encoder``)."""
     tokens: np.ndarray
-    """(H * width,) float32, H = ``Ranker.rows`` of the member side."""
+    """(H * width,) float32, H = ``Family.rows`` of the member side."""
     activity_tokens: np.ndarray
     """(activities * width,) float32."""
     activity_times: np.ndarray
@@ -59,7 +59,7 @@ class ItemVectors:
     encoder: np.ndarray
     """(C,) object: digest of the encoder that made the vector; None where there is no vector."""
     tokens: Ragged
-    """C rows (H * width,) float32, H = ``Ranker.rows`` of the item side; empty where there is no vector."""
+    """C rows (H * width,) float32, H = ``Family.rows`` of the item side; empty where there is no vector."""
     creator: np.ndarray
     """(C,) object: the creator's key as text; "" or None where unknown."""
     neighbours: np.ndarray

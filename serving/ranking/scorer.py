@@ -125,9 +125,9 @@ class Scorer:
         hour, weekday = local_clock(torch.from_numpy(times), zone)
         return DecoderInputs(
             member_tokens=self._stack([self._member(slate) for slate in slates]),
-            activity_tokens=self._stack([tokens for tokens, _, _ in activities]),
-            activity_age=torch.from_numpy(np.stack([age for _, age, _ in activities])),
-            activity_mask=torch.from_numpy(np.stack([seen for _, _, seen in activities])),
+            activity_tokens=self._stack([tokens for tokens, _, _, _ in activities]),
+            activity_age=torch.from_numpy(np.stack([age for _, age, _, _ in activities])),
+            activity_mask=torch.from_numpy(np.stack([seen for _, _, seen, _ in activities])),
             item_tokens=self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
             numbers=torch.from_numpy(numbers),
             categories=torch.from_numpy(categories),
@@ -135,6 +135,7 @@ class Scorer:
             hour=hour,
             weekday=weekday,
             state_age=torch.from_numpy(np.array([_age(slate) for slate in slates])),
+            activity_time=torch.from_numpy(np.stack([time for _, _, _, time in activities])),
         )
 
     def _cold_rows(self, inputs: SlateInputs) -> np.ndarray:
@@ -170,8 +171,9 @@ class Scorer:
         tokens[: len(known)][known] = slate.item_tokens[known]
         return tokens
 
-    def _activities(self, slate: SlateInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens (N * w,), ages (N,) in seconds, mask (N,); masked activities come first, as in training."""
+    def _activities(self, slate: SlateInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Tokens (N * w,), ages (N,) in seconds, mask (N,), times (N,) from the request; masked activities come first,
+        as in training."""
         tokens, times = slate.activity_tokens, slate.activity_times
         if tokens is None or times is None:
             tokens, times = np.zeros(self.activity_size, np.float32), np.zeros(self.activities, np.int64)
@@ -180,7 +182,7 @@ class Scorer:
         seen, times = seen[order], times[order]
         age = (slate.time - times).astype(np.float32) / np.float32(SECOND) * seen  # bit-identical to training
         kept = tokens.reshape(self.activities, self.width)[order] * seen[:, None]
-        return kept.ravel(), age, seen
+        return kept.ravel(), age, seen, (times - slate.time) * seen
 
     def _stack(self, slates: Sequence[np.ndarray]) -> Tensor:
         """Stack S arrays (..., n * w) into one tensor (S, ..., n, w)."""

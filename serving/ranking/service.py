@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from models.features import ages_since
+from models.graph.impressions import KINDS, OUTCOME
 from models.spec import Spec
 from models.spec.serving import Serving
 from models.time_features import UNKNOWN, derive_time_features
@@ -171,8 +172,9 @@ class RankingService:
 
     @cached_property
     def _item_edges(self) -> set[str]:
-        """Edge types whose target is a candidate item."""
-        return {name for name, edge in self.spec.edges.items() if edge.target.node == self.spec.impressions.item.node}
+        """Edge types whose target is a candidate item, and the outcome of an impression (family ``sequence``)."""
+        item = self.spec.impressions.item.node
+        return {KINDS[OUTCOME], *(name for name, edge in self.spec.edges.items() if edge.target.node == item)}
 
     def _exposures(self, online: OnlineFeatures) -> float:
         """The member's exposures within the frequency cap's window."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.nn.model import Ranker
+from models.nn.family import Family
 from models.nn.overlap import Path
 from serving.ranking.scorer import SlateInputs
 
@@ -22,12 +22,13 @@ What = dict[str, Any]
 class SharedNeighbors:
     """Finds neighbor keys in the tokens of one model."""
 
-    def __init__(self, ranker: Ranker) -> None:
+    def __init__(self, ranker: Family) -> None:
         overlap, width = ranker.overlap, ranker.config.width
+        member, item = (overlap.member, overlap.item) if overlap else ([], [])
         self._start = ranker.config.graph_tokens * width
-        self._end = self._start + overlap.rows * width
-        self._pairs = [(overlap.member[one], overlap.item[other]) for one, other in overlap.pairs]
-        self._of_member, self._of_item = _spans(overlap.member), _spans(overlap.item)
+        self._end = self._start + (overlap.rows if overlap else 0) * width
+        self._pairs = [(member[one], item[other]) for one, other in overlap.pairs] if overlap else []
+        self._of_member, self._of_item = _spans(member), _spans(item)
 
     def left_out(self, inputs: SlateInputs, names: np.ndarray, most: int) -> Iterator[tuple[list[What], np.ndarray]]:
         """Yield each shared neighbor: its description by candidate, and the member's tokens (H * w,) without its key.
@@ -35,7 +36,7 @@ class SharedNeighbors:
         A description is empty for candidates that do not share the neighbor. ``names`` (C,): JSON list of neighbor keys
         by candidate, as materialized; ``most``: the number of neighbors, those shared with most candidates first.
         """
-        if inputs.member_tokens is None:
+        if inputs.member_tokens is None or not self._pairs:
             return
         found = self._found(inputs.member_tokens[self._start : self._end], inputs, names)
         ordered = sorted(found.items(), key=lambda one: -len(one[1]))

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.nn.family import Family
 from models.nn.inputs import DecoderInputs
-from models.nn.model import Ranker
 
 _RUNS = 3
 """torch profiles the first run of a trace and compiles in the second; no request should wait for either."""
 
 
-def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
+def traced(ranker: Family, example: Sequence[Tensor]) -> Callable[..., Tensor]:
     """The ranker's decoder for slates of any number and size, (S, C, T) logits, to 1e-6.
 
     ``example``: its arguments for two slates of several items.
@@ -50,7 +50,7 @@ def _holding(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 class _Decoder(nn.Module):
-    def __init__(self, ranker: Ranker) -> None:
+    def __init__(self, ranker: Family) -> None:
         super().__init__()
         self.ranker = ranker
 

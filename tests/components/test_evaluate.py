@@ -106,7 +106,7 @@ def test_a_champion_of_the_first_release_keeps_no_candidate_from_being_judged(
         write_json(bundle / "manifest.json", {**manifest, "format": 1})
     document = read_json(run(product, tmp_path, bundles, monkeypatch) / "metrics.json")
     for reason in (document["champion_unusable"], document["earlier"]["skipped"]["3"]):
-        assert "expected format 2 or 3; found 1: use the release that wrote it" in reason
+        assert "expected format 2, 3 or 4; found 1: use the release that wrote it" in reason
 
 
 def test_without_judged_weights_a_version_that_saw_gate_days_is_skipped_with_the_reason(

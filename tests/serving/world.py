@@ -24,8 +24,8 @@ from models.features import counter_table, impression_features
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn
 from models.graph.store import TemporalGraph
+from models.nn.build import build_ranker
 from models.nn.encoding import Encoding
-from models.nn.model import Ranker
 from models.spec import Spec
 from models.spec.counter_plans import counter_plan, counter_plans
 from models.time_units import DAY, moment
@@ -174,11 +174,11 @@ def tiny_graph(spec: Spec) -> TemporalGraph:
     return replace(graph, schema=schema, seeds=seeds)
 
 
-def tiny_model(graph: TemporalGraph) -> Model:
+def tiny_model(graph: TemporalGraph, sizes: ModelConfig = SIZES) -> Model:
     """A model with random weights, large enough that every input changes the scores."""
     torch.manual_seed(5)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
-    ranker = Ranker(SIZES, graph.schema, encoding).eval()
+    ranker = build_ranker(sizes, graph.schema, encoding).eval()
     with torch.no_grad():
         for weights in ranker.parameters():
             weights.add_(torch.randn_like(weights) * 0.1)

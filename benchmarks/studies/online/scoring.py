@@ -9,11 +9,11 @@ from models.graph.store import TemporalGraph
 from models.graph.tree import Activities
 from models.nn.clock import local_clock
 from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.family import Family
 from models.nn.inputs import DecoderInputs
-from models.nn.model import Ranker
 from models.time_units import SECOND
 from models.training.artifact import Model
-from models.training.batches import activity_age, last_activities
+from models.training.batches import activity_age, last_activities, relative_time
 from models.training.cold import cold_seeds
 
 _BATCH = 4096
@@ -62,16 +62,17 @@ def scores_with_vectors(model: Model, graph: TemporalGraph, rows: Tensor, as_of:
             hour=hour,
             weekday=weekday,
             state_age=(time - as_of).float() / SECOND,
+            activity_time=relative_time(shown, time),
         )
         logits.append(ranker(inputs).squeeze(1).float().cpu().numpy())
     return model.calibration.apply(np.concatenate(logits), cold_seeds(graph, rows, model.schema.seeds.exposures))
 
 
 def _members(
-    ranker: Ranker, encoded: EncodedGraph, sampler: Sampler, member: Tensor, time: Tensor, table: Tensor
+    ranker: Family, encoded: EncodedGraph, sampler: Sampler, member: Tensor, time: Tensor, table: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Tokens (m, H, w), activity tokens (m, N, w), their times and mask (m, N) of some members."""
-    activities = last_activities(sampler, member, time, ranker.sequence_length)
+    activities = last_activities(ranker.activity_source(encoded.graph), member, time, ranker.sequence_length)
     tree = sampler.tree(encoded.graph.schema.seeds.member, member, time)
     contents = ranker.activity_tokens(encoded, activities, time, table)
     return ranker.member_tokens(encoded, tree, table), contents, activities.time, activities.mask

@@ -23,7 +23,7 @@ from models.graph.store import TemporalGraph
 from tests.benchmarks.studies.small import pretend, setting, stored_graph
 from tests.models.training.small import MODEL, TRAINING
 
-NAMES = ("baselines", "ablation", "cross_domain", "cold_start", "freshness", "tasks")
+NAMES = ("baselines", "ablation", "cross_domain", "cold_start", "freshness", "tasks", "sequence")
 ASKED = {
     "window": "test",
     "networks": "{}",
@@ -138,7 +138,7 @@ def test_the_ablation_ends_with_the_full_model_and_never_repeats_it(tmp_path: Pa
 def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
     named = {key for _, keys in ablation.STEPS for key in keys}
     switches = {field.name for field in fields(ModelConfig) if isinstance(field.default, bool)}
-    assert named == (switches - {"counters", "trees"}) | {
+    assert named == (switches - {"counters", "trees", "linear_head"}) | {
         "long_term",
         "cross_layers",
         "pieces",

@@ -14,7 +14,7 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
-from models.training.batches import activity_age
+from models.training.batches import activity_age, relative_time
 
 CONFIG = ModelConfig(width=8, graph_tokens=2, activities=5, layers=2, heads=2, head_width=16)
 
@@ -66,6 +66,7 @@ def decoder_inputs(world: World, batch: int, slate: int) -> DecoderInputs:
         hour=torch.arange(batch) % 24,
         weekday=torch.arange(batch) % 7,
         state_age=torch.rand(batch) * 1e5,
+        activity_time=relative_time(activities, time),
     )
 
 

@@ -9,6 +9,7 @@ from models.configs.model import ModelConfig, TaskWeighting
 from models.graph.sample import Sampler
 from models.nn.encoders import NodeEncoder
 from models.nn.inputs import DecoderInputs
+from models.nn.look_up import look_up
 from models.nn.model import Ranker
 from models.training.batches import Batches, score
 from models.training.slices import one_each
@@ -44,7 +45,7 @@ def test_every_input_changes_the_logits(world: World) -> None:
         "weekday": 6 - inputs.weekday,
         "state_age": inputs.state_age + 1e5,
     }
-    assert tuple(changes) == DecoderInputs._fields
+    assert (*changes, "activity_time") == DecoderInputs._fields  # the exact times are the sequence family's
     for name, change in changes.items():
         assert not torch.allclose(world.ranker(inputs._replace(**{name: change})), logits, atol=1e-5), name
 
@@ -175,4 +176,4 @@ def test_each_type_s_first_and_last_state_are_looked_up(world: World) -> None:
     ends = [row for nodes in encoded.nodes.values() for row in (nodes.first, nodes.first + len(nodes) - 1)]
     table = ranker.input_table(encoded)
     for state in (torch.tensor(ends), torch.tensor([ends[1:3], ends[3:5]])):
-        torch.testing.assert_close(ranker._look_up(encoded, state, None), table[state])
+        torch.testing.assert_close(look_up(ranker.inputs, encoded, state, None), table[state])

@@ -134,7 +134,7 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
     assert read(str(tmp_path / "width.json"), ModelConfig) == ModelConfig(width=16)
     with pytest.raises(ConfigError, match=r"^ModelConfig: expected JSON; found"):
         read("{", ModelConfig)
-    with pytest.raises(ConfigError, match=r"^ModelConfig: expected keys out of width, .*; found a, b$"):
+    with pytest.raises(ConfigError, match=r"^ModelConfig: expected keys out of family, width, .*; found a, b$"):
         read('{"b": 1, "width": 2, "a": 1}', ModelConfig)
 
 

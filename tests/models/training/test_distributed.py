@@ -90,7 +90,7 @@ def test_the_command_fits_a_stored_graph_alone(tmp_path: Path, capsys: pytest.Ca
     assert load_model(tmp_path / "out" / "model").ranker.config.width == 8
     assert capsys.readouterr().out.splitlines()[-1].startswith("Next: ")
     assert main([*arguments, "--model", '{"wide": 8}']) == 1
-    assert "expected keys out of width" in capsys.readouterr().err
+    assert "expected keys out of family, width" in capsys.readouterr().err
     assert main([*arguments, "--training", str(tmp_path / "none.json")]) == 1
     assert "none.json" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ import torch
 from models.graph.fakes import fake_graph
 from models.graph.hashing import hash_keys
 from models.graph.sample import Sampler
-from models.graph.schema import REVERSE
+from models.graph.schema import REVERSE, GraphSchema
 from models.graph.store import TemporalGraph
 from models.graph.tree import Activities
 from models.nn.overlap import Overlap, Path
@@ -20,6 +20,10 @@ from models.training.names import activity_names, newest_neighbours, place_names
 @cache
 def graph() -> TemporalGraph:
     return fake_graph(members=9, items=7, seed=2)
+
+
+def kinds(schema: GraphSchema) -> list[tuple[str, str]]:
+    return [(name, schema.targets[name]) for name in schema.activity_edges]
 
 
 def as_of() -> int:
@@ -33,7 +37,7 @@ def of(node: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_activities_have_the_name_of_their_edge_and_the_key_of_their_target() -> None:
     activities = Sampler(graph()).activities(*of("member"), 4)
-    edges, keys = (column.to_pylist() for column in activity_names(graph(), activities))
+    edges, keys = (column.to_pylist() for column in activity_names(graph(), activities, kinds(graph().schema)))
     named = 0
     for member, place in torch.cartesian_prod(torch.arange(9), torch.arange(4)).tolist():
         if not activities.mask[member, place]:
@@ -98,6 +102,6 @@ def test_activities_may_lead_to_several_types_of_node() -> None:
     edge, target = torch.tensor([[0, 0, 1]]), torch.tensor([[0, 1, 2]])
     mask = torch.tensor([[False, True, True]])
     activities = Activities(edge, target, target, target, mask)
-    edges, keys = activity_names(replace(graph(), schema=schema), activities)
+    edges, keys = activity_names(replace(graph(), schema=schema), activities, kinds(schema))
     assert edges.to_pylist() == [["", "follows", "clicked"]]
     assert keys.to_pylist() == [["", str(graph().keys("creator")[1]), str(graph().keys("item")[2])]]

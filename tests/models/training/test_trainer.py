@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
+from models.graph.sample import Sampler
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training import trainer as module
@@ -29,7 +31,8 @@ SLICES, FRESH_STATES = one_each(torch.arange(2)), torch.zeros(2, dtype=torch.int
 class TinyRanker(nn.Linear):
     """Two weights and a bias in place of the ranker: the epoch reads nothing else of it."""
 
-    sequence_length, hops, ranks_places = 3, None, False
+    sequence_length, hops, recordable = 3, None, True
+    config, activity_source = ModelConfig(), staticmethod(Sampler)
 
     def __init__(self) -> None:
         super().__init__(2, 1)
@@ -139,9 +142,8 @@ def test_batches_have_the_fan_out_and_length_of_the_training(
 ) -> None:
     batches, config, processes, recorder, weights = epochs(encoded, monkeypatch, largest_fan_out=1)[0].given
     assert batches.activities == TinyRanker.sequence_length
-    assert (
-        batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60])).branches["clicked"].mask.shape[1] == 1
-    )
+    tree = batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60]))
+    assert tree.branches["clicked"].mask.shape[1] == 1
     assert (config, processes.size, recorder, weights) == (CONFIG, 1, None, None)
 
 
@@ -254,7 +256,7 @@ def test_a_recorder_takes_a_process_s_share_of_full_batches(
     encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch, record: int, can: int, walks: int
 ) -> None:
     monkeypatch.setattr(module, "recordable", lambda schema, device: can)
-    monkeypatch.setattr(TinyRanker, "ranks_places", walks)
+    monkeypatch.setattr(TinyRanker, "recordable", not walks)
     monkeypatch.setattr(module, "ranks", lambda: Ranks(1, 2))
     recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=bool(record)))[0].given[3]
     assert (recorder is not None) == bool(record and can and not walks)

@@ -15,7 +15,7 @@ from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
-from models.training.batches import activity_age
+from models.training.batches import activity_age, relative_time
 from models.training.errors import ArtifactError
 from models.training.seed_values import SeedValues
 from models.trees.inputs import TreeInputs
@@ -87,6 +87,7 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
                 hour=hour,
                 weekday=weekday,
                 state_age=torch.tensor([(time - as_of()) / 1e6]),
+                activity_time=relative_time(activities, torch.tensor([time])),
             )
         )[0]
     expected = shared_model().calibration.apply(logits.double().numpy())

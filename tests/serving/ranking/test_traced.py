@@ -9,6 +9,7 @@ from torch import Tensor
 from models.graph.sample import Sampler
 from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
+from models.training.batches import relative_time
 from serving.ranking.traced import traced
 from tests.serving.world import ITEMS, MEMBERS, shared_graph, shared_model
 
@@ -45,6 +46,7 @@ def slates(number: int, candidates: int, seen: float) -> DecoderInputs:
             some(24, number),
             some(7, number),
             some(1_000_000, number).float(),
+            relative_time(activities, times[:number]) * mask,
         )
 
 

@@ -32,10 +32,21 @@ def with_candidates(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["context", "candidates"])
+def of_sequence(folder: Path) -> Path:
+    """The same product with a ranker of the other family."""
+    document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    document["model"] = {"family": "sequence", "impressions": 12, "layers": 2}
+    path = folder / "sequence.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=["context", "candidates", "sequence"])
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("parity")
-    spec_file = with_candidates(folder) if request.param == "candidates" else SPEC
+    spec_file = {"context": lambda _: SPEC, "candidates": with_candidates, "sequence": of_sequence}[request.param](
+        folder
+    )
     with running_redis() as redis:
         world = build(folder, redis, spec_file, trees=30)
         graph, model = TemporalGraph.load(folder / "graph"), load_model(folder / "model")

@@ -1,0 +1,1 @@
+"""The sequential ranker's network: a transformer over all that a member was shown, and the head behind it."""
