@@ -117,6 +117,9 @@ class Family(Protocol):
     def new_heads(self, tasks: int) -> Heads:
         """Untrained ``heads`` for ``tasks`` tasks."""
 
+    def modules(self) -> Iterator[nn.Module]:
+        """All modules within."""
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """All weights, of any shape."""
 

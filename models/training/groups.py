@@ -1,6 +1,7 @@
 """Groups of parameters with a learning rate of their own: the tables of semantic IDs beside all other weights."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -12,7 +13,17 @@ PEAK = "peak"
 """Key of a group's peak learning rate."""
 
 
-def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+class Network(Protocol):
+    """Modules and their weights: a module of torch, or a ``Family``."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """All modules within."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All weights, of any shape."""
+
+
+def parameter_groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:
     """Groups for AdamW: all weights, then the tables of semantic IDs, if there are any.
 
     A table's row is in few batches, so it learns faster, and is not decayed in the batches between.

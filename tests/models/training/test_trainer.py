@@ -261,8 +261,7 @@ def test_a_recorder_takes_a_process_s_share_of_full_batches(
     recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=bool(record)))[0].given[3]
     assert (recorder is not None) == bool(record and can and not walks)
     if recorder:
-        assert recorder.size == 16
-        assert [len(parameter) for parameter in recorder.parameters] == [1, 1]
+        assert (recorder.size, [len(parameter) for parameter in recorder.parameters]) == (16, [1, 1])
 
 
 def test_an_epoch_shows_its_progress_and_speed(encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,8 +278,7 @@ def test_an_epoch_shows_its_progress_and_speed(encoded: EncodedGraph, monkeypatc
         shown.append(given)
         return nullcontext(Bar())
 
-    losses, clock = iter([1.0, 6.0, 2.0]), iter([10.0, 14.0, 20.0, 22.0])
-    ranker = TinyRanker().eval()
+    losses, clock, ranker = iter([1.0, 6.0, 2.0]), iter([10.0, 14.0, 20.0, 22.0]), TinyRanker().eval()
     trainer = Trainer(ranker, CONFIG)  # type: ignore[arg-type]
     assert trainer.optimizer.defaults["fused"]
     monkeypatch.setattr(module, "Step", FakeStep)
