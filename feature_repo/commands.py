@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def _forget(options: argparse.Namespace) -> int:
     store = _open(options)
 
     def other(project: str) -> Any:
-        return open_store(options.config, options.state, project)
+        return open_store(_config(options), options.state, project)
 
     if options.undo:
         found = readmit(store, options.member, other)
@@ -124,11 +124,14 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _time(text: str) -> int:
-    """Microseconds UTC of a time in ISO-8601; without a zone it is UTC."""
-    time = datetime.fromisoformat(text)
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    if not 1970 <= time.year < 2200:
-        raise argparse.ArgumentTypeError(f"expected a time from 1970 to 2199; found {text!r}")
+    """Microseconds UTC of a time in ISO-8601 with a zone."""
+    expected = "expected a time in ISO-8601 with a zone, such as 2026-01-06T12:00:00Z, from 1970 to 2199"
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{expected}; found {text!r:.200}") from None
+    if time.tzinfo is None or not 1970 <= time.year < 2200:
+        raise argparse.ArgumentTypeError(f"{expected}; found {text!r:.200}")
     return microseconds(time)
 
 
@@ -144,8 +147,13 @@ def _open(options: argparse.Namespace) -> Any:
     """The store of the command's product, which must have been applied before."""
     from feature_repo.store import open_store
 
-    project = project_for(options.config, options.state, options.product)  # before Feast, which takes seconds to import
-    return open_store(options.config, options.state, project)
+    config = _config(options)
+    project = project_for(config, options.state, options.product)  # before Feast, which takes seconds to import
+    return open_store(config, options.state, project)
+
+
+def _config(options: argparse.Namespace) -> Path:
+    return options.config or CONFIG
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,7 +164,8 @@ def _parser() -> argparse.ArgumentParser:
         "materialize", help="write the newest values of every online view, past the quality gate"
     )
     _common(latest)
-    latest.add_argument("--until", type=_time, help="time in ISO-8601, exclusive (default: after the last row)")
+    until = "time in ISO-8601 with a zone, exclusive (default: after the last row)"
+    latest.add_argument("--until", type=_time, help=until)
     latest.add_argument("--since-last", action="store_true", help="write only what arrived since the last run")
     latest.add_argument("--overlap", type=_duration, default="1d", help="how late rows may arrive (default: 1d)")
     latest.set_defaults(run=_materialize)
@@ -195,5 +204,5 @@ def _parser() -> argparse.ArgumentParser:
 def _common(command: argparse.ArgumentParser) -> None:
     state = "state folder of the embedded store (default: state)"
     command.add_argument("--state", type=Path, default=DEFAULT_STATE, help=state)
-    command.add_argument("--config", type=Path, default=CONFIG, help="feature_store.yaml (default: the embedded one)")
+    command.add_argument("--config", type=Path, help="feature_store.yaml (default: the embedded one)")
     command.add_argument("--product", help="the product's name in its spec (default: the only one that was applied)")

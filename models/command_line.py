@@ -22,10 +22,12 @@ LEADING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(("versions", "sign", "package"), _REGISTERED),
     },
     "pipelines": dict.fromkeys(("local", "history", "verdict", "prune"), ("state",)),
-    "feature_repo": dict.fromkeys(("materialize", "push", "repair", "forget"), ("state",)),
+    "feature_repo": dict.fromkeys(("materialize", "push", "repair", "forget"), ("state", "config", "product")),
 }
 """By package and command: the options that lead to the same product, as the names of their values."""
-_NAMED = re.compile(r"python -m (\w+) (\w+)\b(?! --state)")
+_NAMED = re.compile(r"python -m (\w+) (\w+)\b")
+_GIVEN = re.compile(r"(?: --[a-z-]+(?: (?!--)[^\s`();,]+)?)*")
+"""The options, with their values, right behind a command that a message names."""
 _DEFAULTS = {"state": str(DEFAULT_STATE), "target": "embedded"}
 
 
@@ -63,10 +65,14 @@ def leading_options(options: Namespace, package: str, command: str) -> list[str]
 
 
 def with_options(message: str, options: Namespace) -> str:
-    """The message, with the options that lead to the same product behind every command that it names."""
+    """The message, with the options that lead to the same product behind every command that it names without them."""
 
     def named(found: re.Match[str]) -> str:
-        return shlex.join([*found[0].split(), *leading_options(options, found[1], found[2])])
+        behind = _GIVEN.match(message, found.end())
+        said = behind[0].split() if behind else []
+        leading = leading_options(options, found[1], found[2])
+        pairs = zip(leading[::2], leading[1::2], strict=True)
+        return shlex.join([*found[0].split(), *(part for pair in pairs if pair[0] not in said for part in pair)])
 
     return _NAMED.sub(named, message)
 

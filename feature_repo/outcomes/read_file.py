@@ -1,14 +1,13 @@
 """Outcomes from a file or standard input, checked before anything is stored."""
 
 import csv
-import json
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from feature_repo.outcomes.row import OutcomeError, checked
-from feature_repo.stream.read_file import parse_lines
+from feature_repo.stream.read_file import check_once, parse_lines, parse_list
 from models.outcome_parts import Outcome
 
 _SUFFIXES = (".parquet", ".csv", ".jsonl", ".json")
@@ -32,7 +31,7 @@ def read_outcomes(tasks: Collection[str], file: str) -> list[Outcome]:
         return checked(_parquet_rows(path), tasks, file)
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            rows = {".csv": _csv_rows, ".jsonl": parse_lines, ".json": _list_rows}[path.suffix]
+            rows = {".csv": _csv_rows, ".jsonl": parse_lines, ".json": parse_list}[path.suffix]
             return checked(rows(text, file), tasks, file)
     except UnicodeDecodeError as error:
         raise OutcomeError(f"{file}: expected text in UTF-8; found {error.reason} at byte {error.start}") from None
@@ -50,21 +49,12 @@ def _parquet_rows(path: Path) -> Iterator[Any]:
         raise OutcomeError(f"{path}: expected a Parquet file; found {str(error).splitlines()[0]:.200}") from None
 
 
-def _list_rows(text: Iterable[str], where: str) -> list[Any]:
-    try:
-        rows = json.loads("".join(text))
-    except (ValueError, RecursionError) as error:
-        raise OutcomeError(f"{where}: expected JSON; found {error}") from None
-    if not isinstance(rows, list):
-        raise OutcomeError(f"{where}: expected a list of outcomes; found {type(rows).__name__}")
-    return rows
-
-
 def _csv_rows(text: Iterable[str], where: str) -> Iterator[dict[str, Any]]:
     """Rows of a CSV file: commas, a header, as many cells in every row; an empty cell is no value."""
     lines = csv.reader(text, strict=True)
     try:
         header = next(lines, [])
+        check_once(header, where)
         for number, cells in enumerate((line for line in lines if line), start=1):
             if len(cells) != len(header):
                 raise OutcomeError(f"{where}, row {number}: expected {len(header)} cells; found {len(cells)}")

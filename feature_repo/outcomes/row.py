@@ -1,7 +1,7 @@
 """Check of incoming outcomes."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NoReturn
 
 from feature_repo.stream.values import expected, value_of
@@ -23,8 +23,7 @@ def checked(rows: Iterable[Any], tasks: Collection[str], where: str, received: b
     """The outcomes of rows: objects with impression, task, value, happened and, if allowed, ``received``.
 
     A time is in ISO-8601 with a zone or in whole microseconds UTC, from 2000 on; ``received`` is the clock where a
-    row has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the
-    message.
+    row has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the message.
     """
     clock = now()
     names = Outcome._fields if received else Outcome._fields[:-1]
@@ -76,4 +75,6 @@ def _refuse(where: str, column: str, wanted: str, found: Any) -> NoReturn:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, date):  # a time, too; one of a Parquet file may name no zone
+        return value.isoformat()
     return f"{value!r:.60}" if isinstance(value, str | int | float | None) else type(value).__name__

@@ -38,13 +38,18 @@ def read_file(plan: EventPlan, file: str) -> list[dict[str, Any]]:
 
 
 def _json_list(plan: EventPlan, text: TextIO, where: str) -> Iterator[Any]:
+    return _known_columns(plan, parse_list(text, where), where)
+
+
+def parse_list(text: TextIO, where: str) -> list[Any]:
+    """The values of a JSON list. Raises StreamError."""
     try:
         rows = json.load(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise StreamError(f"{where}: expected JSON; found {error}") from None
     if not isinstance(rows, list):
         raise StreamError(f"{where}: expected a list of rows; found {type(rows).__name__}")
-    return _known_columns(plan, rows, where)
+    return rows
 
 
 def _json_lines(plan: EventPlan, text: Iterable[str], where: str) -> Iterator[Any]:
@@ -89,9 +94,7 @@ def _csv_rows(plan: EventPlan, text: TextIO, where: str) -> Iterator[dict[str, A
         if not header:
             raise StreamError(f"{where}: expected a header of the table's columns; found none")
         check_names(plan, header, f"{where}, header")
-        for name in header:
-            if header.count(name) > 1:
-                raise StreamError(f"{where}, header: expected each column once; found {name!r} again")
+        check_once(header, where)
         for number, cells in enumerate((line for line in lines if line), start=1):
             if len(cells) != len(header):
                 raise StreamError(
@@ -100,6 +103,13 @@ def _csv_rows(plan: EventPlan, text: TextIO, where: str) -> Iterator[dict[str, A
             yield _parse_cells(plan, dict(zip(header, cells, strict=True)), f"{where}, row {number}")
     except csv.Error as error:
         raise StreamError(f"{where}, line {lines.line_num}: expected CSV; found {error}") from None
+
+
+def check_once(header: list[str], where: str) -> None:
+    """Raise StreamError if a name occurs twice in the header of a CSV file."""
+    for name in header:
+        if header.count(name) > 1:
+            raise StreamError(f"{where}, header: expected each column once; found {name!r:.200} again")
 
 
 def _parse_cells(plan: EventPlan, cells: Mapping[str, str], where: str) -> dict[str, Any]:

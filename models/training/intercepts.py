@@ -38,5 +38,6 @@ def _intercept(logits: np.ndarray, labels: np.ndarray) -> float:
     low, high = -_FARTHEST, _FARTHEST
     for _ in range(_STEPS):  # the mean probability grows with the intercept
         middle = (low + high) / 2
-        low, high = (middle, high) if (1 / (1 + np.exp(-(x + middle)))).mean() < rate else (low, middle)
+        mean = 0.5 + 0.5 * np.tanh((x + middle) / 2).mean()  # of the sigmoid, which overflows for far logits
+        low, high = (middle, high) if mean < rate else (low, middle)
     return (low + high) / 2

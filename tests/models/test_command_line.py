@@ -105,12 +105,14 @@ def test_commands_in_an_error_carry_the_options_that_were_given(capsys: pytest.C
         ),
         ("python -m serving versions", "python -m serving versions --state a"),
         ("python -m pipelines prune removes", "python -m pipelines prune --state a removes"),
-        ("python -m feature_repo repair.", "python -m feature_repo repair --state a."),
+        ("python -m feature_repo repair.", "python -m feature_repo repair --state a --product shop."),
         ("python -m pipelines local --state b", "python -m pipelines local --state b"),
+        ("python -m serving up --target cluster", "python -m serving up --state a --target cluster"),
         ("python -m pipelines check lists all", "python -m pipelines check lists all"),
         ("python -m serving keys", "python -m serving keys"),
     ],
 )
 def test_each_command_carries_what_it_takes(message: str, found: str) -> None:
-    options = Namespace(state=Path("a"), model=None, target="cluster", namespace=None, tracking_uri=None)
+    own = {"state": Path("a"), "target": "cluster", "product": "shop", "config": None}
+    options = Namespace(model=None, namespace=None, tracking_uri=None, **own)
     assert with_options(message, options) == found

@@ -104,9 +104,9 @@ def _check_raw(raw: Raw, declared: Declared, read: list[Expression], types: Mapp
 
 
 def _advice(known: list[str], name: str) -> str:
+    """What to do about the column ``name`` that is missing; ``known``: the raw columns."""
     if name == FILL_IN:
         return "Finish the lines marked TO DO in the spec"
-    """What to do about a column that is missing; ``known``: the raw columns."""
     for other in (";", "\t", "|"):
         if len(known) == 1 and other in known[0]:
             return f"Its values seem to be separated otherwise: give `delimiter: {json.dumps(other)}`"

@@ -124,7 +124,8 @@ def _table(name: str, files: str, parts: list[Path]) -> Table:
     except pa.ArrowInvalid as error:
         raise SourceError(f"{files}: expected parts of one type; found {' '.join(str(error).split())[:200]}") from None
     texts = is_text(parts[0])
-    columns = {column: _look(rows[column], column, texts) for column in rows.column_names}
+    named = filter(None, rows.column_names)  # no expression can read one without a name, such as pandas' index in a CSV
+    columns = {column: _look(rows[column], column, texts) for column in named}
     return Table(name, files, texts, columns, rows, delimiter)
 
 

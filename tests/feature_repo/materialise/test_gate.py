@@ -80,7 +80,7 @@ def test_the_command_prints_what_was_written_and_what_was_refused(
 ) -> None:
     own = own.again(kept.kept_spec(posts={"fresh_within_days": 2}))
     where = ["materialize", "--state", str(own.state), "--config", str(own.state.parent / "feature_store.yaml")]
-    assert main([*where, "--until", "2026-01-05"]) == 0
+    assert main([*where, "--until", "2026-01-05T01:00+01:00"]) == 0
     printed = capsys.readouterr().out
     assert "profile                       5 rows" in printed
     assert own.read("posts", "visits", POSTS) == [300.0, 301.0, 302.0]
@@ -88,4 +88,7 @@ def test_the_command_prints_what_was_written_and_what_was_refused(
     printed = capsys.readouterr().out
     assert "posts              REFUSED: view posts: expected a row of the last 2 days" in printed
     assert own.read("posts", "visits", POSTS) == [300.0, 301.0, 302.0]
+    with pytest.raises(SystemExit):
+        main([*where, "--until", "2026-01-09T00:00:00"])  # in which zone?
+    assert "a time in ISO-8601 with a zone" in capsys.readouterr().err
     assert main(["materialize", "--state", str(own.state / "nowhere")]) == 1

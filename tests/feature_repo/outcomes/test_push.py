@@ -1,6 +1,7 @@
 """``push outcomes``: what is stored, what is refused, and that nothing is stored twice."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,10 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, changed: dict[str, Any], m
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for text, suffix, error in (
-        ("[", ".json", OutcomeError),
-        ("{}", ".json", OutcomeError),
+        ("[", ".json", StreamError),
+        ("{}", ".json", StreamError),
+        ('[{"impression": "a", "impression": "b"}]', ".json", StreamError),
+        ("impression,impression\na,b", ".csv", StreamError),
         ("[1]", ".json", OutcomeError),
         ("{", ".jsonl", StreamError),
         ("impression,task\na", ".csv", OutcomeError),
@@ -134,3 +137,20 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read_outcomes(TASKS, str(tmp_path / "missing.csv"))
     for suffix, text in ((".csv", ""), (".jsonl", ""), (".json", "[]")):
         assert read_outcomes(TASKS, written(tmp_path, text, suffix)) == []
+
+
+def test_a_time_without_a_zone_is_refused_in_every_kind_of_file(tmp_path: Path) -> None:
+    naive = datetime(2026, 1, 1, 9)
+    row = {**ROW, "happened": naive.isoformat()}
+    pq.write_table(
+        pa.table({name: [naive if name == "happened" else row[name]] for name in row}), tmp_path / "a.parquet"
+    )
+    files = [
+        written(tmp_path, json.dumps(row)),
+        written(tmp_path, json.dumps([row]), ".json"),
+        written(tmp_path, f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", ".csv"),
+        str(tmp_path / "a.parquet"),
+    ]
+    for file in files:
+        with pytest.raises(OutcomeError, match=r"ISO-8601 with a zone, .*; found '?2026-01-01T09:00:00"):
+            read_outcomes(TASKS, file)

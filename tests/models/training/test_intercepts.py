@@ -26,6 +26,11 @@ def test_mean_probability_and_mean_label_are_the_same_afterward(seed: int, shift
         assert aligned[defined, place].mean() == pytest.approx(labels[defined, place].mean(), abs=1e-6)
 
 
+def test_far_logits_do_not_overflow() -> None:
+    with np.errstate(all="raise"):
+        assert abs(intercepts(np.array([[-900.0], [900.0]]), np.array([[0.0], [1.0]]))[0]) <= 20
+
+
 @pytest.mark.parametrize("labels", [np.ones((4, 1)), np.zeros((4, 1)), np.full((4, 1), np.nan), np.zeros((0, 1))])
 def test_a_task_of_one_class_or_without_rows_keeps_its_intercept(labels: np.ndarray) -> None:
     assert intercepts(np.ones(labels.shape), labels).tolist() == [0.0]

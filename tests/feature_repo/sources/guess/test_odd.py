@@ -48,6 +48,14 @@ def test_keys_may_have_spaces(raw: Path, tmp_path: Path) -> None:
     assert set(found["user_id"]) == set(rows["user_id"])
 
 
+def test_the_index_that_pandas_writes_is_left_out(raw: Path, tmp_path: Path) -> None:
+    rows = log()
+    rows.to_csv(raw / "log.csv")
+    manifest, found = ingested(raw, tmp_path)
+    assert manifest["tables"]["impressions"]["rows"] == ROWS
+    assert set(found["user_id"]) == set(rows["user_id"])
+
+
 def test_keys_beyond_64_bits_are_texts(raw: Path, tmp_path: Path) -> None:
     rows = log()
     rows["product_id"] = rows["product_id"].astype("uint64") + np.uint64(2**63)
