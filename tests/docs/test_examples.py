@@ -36,7 +36,15 @@ def test_what_is_not_run_says_why() -> None:
     reasons = {str(example): example.reason for example in FOUND if example.reason}
     print(*(f"{where} is not run: {reason}" for where, reason in reasons.items()), sep="\n")
     assert all(len(reason.split()) >= 4 for reason in reasons.values()), reasons
-    pages = ("operations", "features", "recurring", "runbook", "results/graph")
+    pages = (
+        "operations",
+        "features",
+        "recurring",
+        "runbook",
+        "pagerank_attention",
+        "results/graph",
+        "results/collaborative",
+    )
     allowed = {"README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in pages)}
     assert {where.split(":")[0] for where in reasons} <= allowed
     assert len(reasons) < len(FOUND) / 3

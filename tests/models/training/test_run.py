@@ -41,17 +41,17 @@ def artifact(folder: Path, config: TrainingConfig, **given: Any) -> dict[str, An
 def test_a_model_is_validated_and_calibrated_in_the_state_it_is_trained_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: TrainedState, judged: str
 ) -> None:
-    """The scores of the validation window, of the epochs and of the calibration, are those of that state."""
-    states = []
+    """The scores of the epochs' validation, of the intercepts and of the calibration are those of that state."""
+    scored, graph = [], small_graph()
+    validate, learned = (known(graph, (window,)).tolist() for window in ("validate", "train"))
 
     def spy(ranker: Any, encoded: EncodedGraph, rows: Tensor, state: Any, largest_fan_out: Any) -> np.ndarray:
-        states.append(state)
-        assert rows.tolist() == known(encoded.graph, ("validate",)).tolist()
+        scored.append((state, rows.tolist()))
         return score_rows(ranker, encoded, rows, state, largest_fan_out)
 
     monkeypatch.setattr(module, "score_rows", spy)
     artifact(tmp_path, replace(TRAINING, state=state, epochs=2))
-    assert states == [judged] * 3
+    assert scored == [(judged, rows) for rows in (validate, validate, learned, validate)]
 
 
 def test_the_calibration_is_fitted_on_the_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
