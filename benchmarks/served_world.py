@@ -99,11 +99,16 @@ def random_model(spec: Spec, graph: Any, folder: Path, trees: int = 0) -> Path:
     from models.calibration import Calibration
     from models.nn.build import build_ranker
     from models.nn.encoding import Encoding
+    from models.nn.semantic import HierarchicalEmbedding
     from models.training.artifact import Model, save_model
 
     torch.manual_seed(0)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     ranker = build_ranker(spec.model, graph.schema, encoding).eval()
+    for module in ranker.modules():
+        if isinstance(module, HierarchicalEmbedding):  # it starts at 0, and would add nothing
+            for table in module.parameters():
+                torch.nn.init.normal_(table.data[1:])
     calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
     training = {"windows": ["train"], "epochs": 0, "config": asdict(spec.training)}
     model = Model(ranker, encoding, graph.schema, calibration, training)

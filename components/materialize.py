@@ -14,8 +14,8 @@ def materialize(
 ) -> None:
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
-    Collaborative snapshots are written up to now where the data are those of the last two days: the newest becomes
-    visible some hours after its midnight, at which the data of daily exports end.
+    Collaborative snapshots and semantic IDs are written up to now where the data are those of the last two days: the
+    newest become visible some hours after their midnight, at which the data of daily exports end.
 
     A view that the quality gate refuses keeps its last good values: the run warns and continues. It fails if the view
     has no such values. A training is told here if all slots are taken, before it has cost hours.

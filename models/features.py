@@ -76,6 +76,11 @@ def collaborative_views(spec: Spec) -> list[str]:
     return [view for plan in collaborative_plans(spec).values() for view in (plan.item_view, plan.member_view)]
 
 
+def snapshot_views(spec: Spec) -> list[str]:
+    """The views whose rows are made of a midnight's data and visible a delay later: collaborative, semantic IDs."""
+    return [*collaborative_views(spec), *spec.semantic_ids]
+
+
 def impression_features(spec: Spec) -> list[Feature]:
     """The features of an impression that the decoder and the trees use: counters, collaborative, context, time."""
     return _retrieved(spec) + spec.impressions.typed_given + time_features(spec)

@@ -41,7 +41,7 @@ from feature_repo.stream.recent import recent
 from feature_repo.views.events import event_tables, events_view
 from feature_repo.views.pushed import RECENT, folder_of, write_pushed
 from models.clock import latest
-from models.features import collaborative_views, counter_views, online_views
+from models.features import counter_views, online_views, snapshot_views
 from models.spec import Spec
 from models.spec.expectations import CheckedView
 from models.time_units import moment
@@ -112,7 +112,7 @@ def materialize(
     ``allowed`` is called before each view and after each batch of its rows. It raises where the caller may not write
     any more, since another run has taken the lease.
 
-    ``snapshots_until`` replaces ``until`` for collaborative views: a snapshot is visible hours after its data.
+    ``snapshots_until`` replaces ``until`` for ``snapshot_views``: a snapshot is visible hours after its data.
 
     Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` is; of a snapshot they are
     expected, and not counted. A stored row ahead of the clock counts as missing, and so does the note of such a run.
@@ -138,7 +138,7 @@ def materialize(
     result, without_values = MaterializeResult(), list[Finding]()
     for number, view in enumerate(views, start=1):
         place = f"({number} of {len(views)})"
-        its_run = of_snapshots if view.name in collaborative_views(spec) else run
+        its_run = of_snapshots if view.name in snapshot_views(spec) else run
         without_values += _materialize_view(its_run, view, expected.get(view.name, CheckedView()), place, result)
     if without_values:
         raise QualityError(
@@ -159,7 +159,7 @@ def _materialize_view(
     """Write one view into the online store and the result; return the findings if it is refused without good values."""
     started = time.monotonic()
     checked = _check(run, view, expected)
-    if view.name not in collaborative_views(run.spec) and (ahead := rows_ahead(view, latest())):
+    if view.name not in snapshot_views(run.spec) and (ahead := rows_ahead(view, latest())):
         result.ahead[view.name] = ahead
         _log.warning("%s %s: %d rows ahead of the clock are left out", view.name, place, ahead)
     if checked.findings:

@@ -50,7 +50,8 @@ def codes(
     before = spec.span("train").start
     every = list(means(events, _cuts(spec, events)))
     first = _newest([one for one in every if one.cut + block.delay_time <= before], events.vectors.shape[1])
-    quantizer, digest = kept.quantizer(_settings(block), before, lambda: _fit(name, block, first, before))
+    settings = _settings(block) | {"size": events.vectors.shape[1]}
+    quantizer, digest = kept.quantizer(settings, before, lambda: _fit(name, block, first, before))
     table = pd.concat([_rows(spec, name, quantizer, digest, events.keys, one) for one in every or [_none(events)]])
     found = use(quantizer.encode(torch.from_numpy(first)).residual, block.codes)
     facts = {
@@ -132,7 +133,8 @@ def _rows(spec: Spec, name: str, quantizer: Quantizer, digest: str, keys: pd.Ind
     visible = pd.Timestamp(means_.cut + block.delay_time, unit="us", tz="UTC").as_unit("us")
     columns: dict[str, Any] = {spec.nodes[block.node].key: keys[means_.node], VALID_FROM: visible}
     for place, feature in enumerate(code_features(name, block)):
-        columns[feature] = [f"{digest[:_DIGITS]}:{code}" for code in found.residual[:, place].tolist()]
+        codes_ = found.residual[:, place].tolist()
+        columns[feature] = [f"{digest[:_DIGITS]}:{code}" if code else None for code in codes_]
     if block.kind != "rq":
         columns[level_feature(name)] = list(middles.numpy())
     return pd.DataFrame(columns)

@@ -13,13 +13,13 @@ from models.files import sha256_of_json
 from models.semantic.config import QuantizerConfig
 from models.semantic.quantizer import Quantizer
 from models.semantic.scalar import Frame
-from models.storage import join, read_bytes, write_bytes
+from models.storage import join, names, read_bytes, write_bytes
 
 _log = logging.getLogger(__name__)
 _FOLDER = "semantic"
+_SUFFIX = ".safetensors"
 _FORM = 1
 """Raised when quantizers are fitted in another way than by an earlier release."""
-_NUMBERS = ("rows", "before")
 
 
 class KeptQuantizers:
@@ -32,38 +32,40 @@ class KeptQuantizers:
         """The kept quantizer of these settings, or what ``fit`` returns, and its digest in hex.
 
         ``before``: the start of the train window, microseconds UTC: one that was fitted later has seen rows of it, and
-        is replaced. Raises what ``fit`` raises.
+        is kept for those that use it. Raises what ``fit`` raises.
         """
-        name = sha256_of_json({"form": _FORM, **settings}) + ".safetensors"
-        found = self._read(name, before)
+        name = sha256_of_json({"form": _FORM, **settings})
+        found = next(filter(None, (self._read(other) for other in self._fitted(name, before))), None)
         if found is None:
             found = fit()
-            self._write(name, found, before)
+            self._write(_file(name, before), found)
         return found, digest(found)
 
-    def _read(self, name: str, before: int) -> Quantizer | None:
+    def _fitted(self, name: str, before: int) -> list[str]:
+        """Files of the settings that were fitted to what is before ``before``, the newest first."""
+        files = [] if self._address is None else names(self._address)
+        ours = [file for file in files if file.startswith(name) and file.endswith(_SUFFIX)]
+        return [file for file in reversed(ours) if file <= _file(name, before)]
+
+    def _read(self, name: str) -> Quantizer | None:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        if self._address is None:
-            return None
-        address = join(self._address, name)
+        address = join(str(self._address), name)
         try:
             arrays = load(read_bytes(address))
-            rows, fitted = (int(arrays[key][0]) for key in _NUMBERS)
+            rows = int(arrays["rows"][0])
             text = bytes(arrays["config"].tolist()).decode()
             config = QuantizerConfig(**_parsed(text))
+            frame, books = Frame(arrays["mean"], arrays["rotation"], arrays["scale"]), arrays["books"]
         except FileNotFoundError:
             return None
         except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
             _log.warning("%s: cannot be read (%s); the quantizer is fitted again", address, str(error)[:200])
             return None
-        if fitted > before:
-            _log.warning("%s: fitted to what this train window has; the quantizer is fitted again", address)
-            return None
-        return Quantizer(config, rows, Frame(arrays["mean"], arrays["rotation"], arrays["scale"]), arrays["books"])
+        return Quantizer(config, rows, frame, books)
 
-    def _write(self, name: str, quantizer: Quantizer, before: int) -> None:
+    def _write(self, name: str, quantizer: Quantizer) -> None:
         from safetensors.torch import save
 
         if self._address is None:
@@ -71,10 +73,13 @@ class KeptQuantizers:
         text = json.dumps(asdict(quantizer.config), sort_keys=True).encode()
         arrays = _arrays(quantizer) | {
             "rows": torch.tensor([quantizer.rows]),
-            "before": torch.tensor([before]),
             "config": torch.tensor(list(text), dtype=torch.uint8),
         }
         write_bytes(join(self._address, name), save(arrays))
+
+
+def _file(name: str, before: int) -> str:
+    return f"{name}-{before:020d}{_SUFFIX}"
 
 
 def digest(quantizer: Quantizer) -> str:

@@ -47,7 +47,8 @@ def ingest(
 
     ``data`` is the folder of the raw data, or its address in object storage (None for simulated worlds). ``kept``: the
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
-    (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it.
+    (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it, but for the
+    codes of semantic IDs, whose quantizers are kept there too.
     ``forgotten``: members whose rows are left out of the tables and of the kept rows, though raw files may still have
     them. ``trained``: a training follows, so a window in which a task has one class is refused (``sources.labels``).
 
@@ -62,9 +63,9 @@ def ingest(
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     sampled = add_seeds(spec, tables)
-    ours = add_semantic_ids(spec, tables, kept)
     if trained:
         check_labels(spec, tables, rolling)
+    ours = add_semantic_ids(spec, tables, kept)
     manifest: dict[str, Any] = {
         "format": 1,
         "spec": spec.name,

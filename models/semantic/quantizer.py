@@ -118,9 +118,11 @@ def _checked(vectors: Tensor, size: int | None) -> Tensor:
 
 
 def _check_start(start: Quantizer, config: QuantizerConfig, size: int) -> None:
-    found = (start.config.kind, start.config.levels, start.config.codes, start.config.fsq_levels, start.size)
-    wanted = (config.kind, config.levels, config.codes, config.fsq_levels, size)
+    one, width = start.config, min(size, config.fsq_width) if config.scalar else 0
+    found = (one.kind, one.levels, one.codes, one.fsq_levels, start.size, len(start.frame.scale))
+    wanted = (config.kind, config.levels, config.codes, config.fsq_levels, size, width)
     if found != wanted:
         raise SemanticError(
-            f"start: expected kind, levels, codes, fsq_levels and size {wanted}; found {found}. Fit without a start"
+            f"start: expected kind, levels, codes, fsq_levels, size and rounded dimensions {wanted}; found {found}. "
+            "Fit without a start"
         )

@@ -1,11 +1,14 @@
 """Codes by cut: of what was strictly before it, by a quantizer that saw nothing of the train window."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save
 
 from feature_repo.semantic import semantic_tables
 from feature_repo.semantic.codes import means
@@ -15,18 +18,18 @@ from models.spec import Spec
 from tests.factories import specs
 
 POSTS = {"key": "post_id", "key_type": "string"}
-VIEW = {"table": "posts", "features": {"text": "vector[3]"}}
 MEMBERS, DAYS = 40, 8
 START = pd.Timestamp("2026-01-01", tz="UTC")
 
 
-def spec_of(**block: Any) -> Spec:
+def spec_of(size: int = 3, **block: Any) -> Spec:
     edges = {
         "clicked": specs.edge("impressions", specs.MEMBER, specs.ITEM),
         "read": specs.edge("reads", specs.MEMBER, ("post", "post_id"), filter={"kind": ["read"]}, weight="strength"),
         "liked": specs.edge("likes", specs.MEMBER, ("post", "post_id")),
     }
-    nodes = {"member": {"key": "member_id"}, "item": {"key": "item_id"}, "post": {**POSTS, "views": {"content": VIEW}}}
+    view = {"table": "posts", "features": {"text": f"vector[{size}]"}}
+    nodes = {"member": {"key": "member_id"}, "item": {"key": "item_id"}, "post": {**POSTS, "views": {"content": view}}}
     given = {"node": "member", "events": ["read", "liked"], "vector": "text", "levels": 2, "codes": 4, **block}
     return specs.spec_of(specs.document(nodes=nodes, edges=edges, semantic_ids={"tastes": given}))
 
@@ -113,14 +116,42 @@ def test_a_kept_quantizer_is_used_again_and_codes_of_another_are_other_texts(tmp
     assert quantizer_of(spec_of(seed=2), tables(), tmp_path) != first
 
 
-def test_one_that_was_fitted_to_the_train_window_or_is_damaged_is_not(tmp_path: Path) -> None:
+def test_one_that_was_fitted_to_the_train_window_is_not_and_stays_for_those_that_use_it(tmp_path: Path) -> None:
     spec = spec_of()
     later = spec.starting(spec.windows.first_day + pd.Timedelta("2d"))
     seen = quantizer_of(later, tables(), tmp_path)
-    assert quantizer_of(spec, tables(), tmp_path) != seen
+    assert quantizer_of(spec, tables(), tmp_path) == quantizer_of(spec, tables()) != seen
+    assert quantizer_of(later, tables(seed=1), tmp_path) == seen
+    assert len(list((tmp_path / "semantic").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:100], lambda _: save({"rows": torch.tensor([1])})])
+def test_a_damaged_one_is_not(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    expected = quantizer_of(spec_of(), tables(), tmp_path)
     (path,) = (tmp_path / "semantic").iterdir()
-    path.write_bytes(path.read_bytes()[:100])
-    assert quantizer_of(spec, tables(), tmp_path) == quantizer_of(spec, tables())
+    path.write_bytes(damage(path.read_bytes()))
+    assert quantizer_of(spec_of(), tables(), tmp_path) == expected
+
+
+def test_vectors_of_another_size_get_a_quantizer_of_their_own(tmp_path: Path) -> None:
+    seen = quantizer_of(spec_of(), tables(), tmp_path)
+    given = tables()
+    given["posts"]["text"] = given["posts"]["text"].map(lambda vector: vector if vector is None else vector[:2])
+    assert quantizer_of(spec_of(size=2), given, tmp_path) != seen
+
+
+def test_a_vector_too_large_has_no_codes_and_changes_no_other_node(tmp_path: Path) -> None:
+    expected = table_of(spec_of(), tables(), tmp_path)
+    given, last = tables(), START + pd.Timedelta(DAYS - 1, "d")
+    huge = pd.DataFrame({"post_id": ["huge"], "valid_from": [START], "text": [np.full(3, 1e30, np.float32)]})
+    given["posts"] = pd.concat([given["posts"], huge])
+    like = pd.DataFrame({"member": pd.array([999], "Int64"), "post_id": ["huge"], "time": [last]})
+    given["likes"] = pd.concat([given["likes"], like.astype(given["likes"].dtypes.to_dict())])
+    found = table_of(spec_of(), given, tmp_path)
+    (own,) = found[found["member_id"] == 999].to_dict("records")
+    assert (own["tastes_code_1"], own["tastes_code_2"]) == (None, None)
+    assert not np.any(own["tastes_levels"])
+    pd.testing.assert_frame_equal(found[found["member_id"] != 999].reset_index(drop=True), expected)
 
 
 @pytest.mark.parametrize("empty", [["reads", "likes"], ["posts"]])

@@ -65,7 +65,12 @@ def test_a_table_of_the_adapter_may_not_have_its_name(monkeypatch: pytest.Monkey
         spec_of(vector="tastes")
 
 
-def test_training_reads_them_strictly_after_the_delay_and_the_store_has_the_same(tmp_path: Path) -> None:
+VISIBLE = microseconds(tiny.START) + 2 * DAY + 3 * HOUR
+"""When the codes of all likes are visible."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
     block = {"node": "member", "events": ["liked"], "vector": "embedding", "codes": 2, "levels": 1}
     spec = tiny.tiny_spec(semantic_ids={"tastes": block}, windows=specs.windows(graph=3, train=2, validate=2))
     tables, state = tiny.tables(spec, tmp_path / "tables"), tmp_path / "state"
@@ -75,17 +80,41 @@ def test_training_reads_them_strictly_after_the_delay_and_the_store_has_the_same
     tiny.write(tables, "semantic_tastes", frames["semantic_tastes"])
     world = World(tiny.store_of(spec, state), spec, tables, state)
     tiny.apply_tables(world.store, spec, tables, state)
-    assert "tastes" in online_views(spec)
-    keys, visible = {"member_id": np.array(tiny.MEMBERS)}, microseconds(tiny.START) + 2 * DAY + 3 * HOUR
+    return world
+
+
+def online(world: World) -> dict[str, list[Any]]:
+    names, rows = world.spec.nodes["member"].views["tastes"].features, [{"member_id": one} for one in tiny.MEMBERS]
+    found = world.store.get_online_features(features=[f"tastes:{name}" for name in names], entity_rows=rows).to_dict()
+    return {name: found[name] for name in names}
+
+
+def test_training_reads_them_strictly_after_the_delay_and_the_store_has_the_same(world: World) -> None:
+    keys = {"member_id": np.array(tiny.MEMBERS)}
 
     def as_of(time: int) -> dict[str, list[Any]]:
         found = features_as_of(world.store, keys, np.full(len(tiny.MEMBERS), time), ["tastes"])
-        return {name: found[name].to_pylist() for name in spec.nodes["member"].views["tastes"].features}
+        return {name: found[name].to_pylist() for name in world.spec.nodes["member"].views["tastes"].features}
 
-    assert as_of(visible)["tastes_code_1"] == [None] * len(tiny.MEMBERS)
-    known = as_of(visible + 1)
+    assert "tastes" in online_views(world.spec)
+    assert as_of(VISIBLE)["tastes_code_1"] == [None] * len(tiny.MEMBERS)
+    known = as_of(VISIBLE + 1)
     assert None not in known["tastes_code_1"]
-    materialize(world.store, spec, visible + 1)
-    rows = [{"member_id": member} for member in tiny.MEMBERS]
-    online = world.store.get_online_features(features=[f"tastes:{name}" for name in known], entity_rows=rows).to_dict()
-    assert {name: online[name] for name in known} == known
+    materialize(world.store, world.spec, VISIBLE + 1)
+    assert online(world) == known
+
+
+def test_codes_that_are_visible_after_the_end_of_the_data_go_online(world: World) -> None:
+    materialize(world.store, world.spec, VISIBLE - HOUR)
+    assert online(world)["tastes_code_1"] == [None] * len(tiny.MEMBERS)
+    materialize(world.store, world.spec, VISIBLE - HOUR, snapshots_until=VISIBLE + 1)
+    assert None not in online(world)["tastes_code_1"]
+
+
+def test_those_that_are_not_visible_yet_are_not_counted_as_ahead_of_the_clock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.clock.now", lambda: VISIBLE - HOUR)
+    ahead = materialize(world.store, world.spec, VISIBLE - HOUR, snapshots_until=VISIBLE - HOUR).ahead
+    assert "member_profile" in ahead
+    assert "tastes" not in ahead

@@ -1,5 +1,6 @@
 """Codes of vectors: deterministic, from 1, 0 = missing; the error falls level by level; bytes and measures."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,8 @@ def test_too_few_vectors_and_other_sizes_are_refused() -> None:
         fit_quantizer(vectors(), SMALL).encode(torch.zeros(2, 5))
     with pytest.raises(SemanticError, match="Fit without a start"):
         fit_quantizer(vectors(size=5), SMALL, fit_quantizer(vectors(), SMALL))
+    with pytest.raises(SemanticError, match="Fit without a start"):
+        fit_quantizer(vectors(), replace(SMALL, fsq_width=3), fit_quantizer(vectors(), SMALL))
 
 
 def test_a_warm_refit_changes_fewer_codes_than_a_cold_one() -> None:

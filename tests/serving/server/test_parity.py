@@ -14,6 +14,7 @@ import yaml
 
 from benchmarks.served_world import ROOT, build
 from models.graph.store import TemporalGraph
+from models.nn.semantic import HierarchicalEmbedding
 from models.training.artifact import load_model
 from models.training.predict import predict
 from tests.feature_repo.redis_server import running_redis
@@ -41,17 +42,40 @@ def of_sequence(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["context", "candidates", "sequence"])
+def with_codes(folder: Path) -> Path:
+    """The same product, whose members have semantic IDs of what they did in the feed."""
+    document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
+    block = {"node": "member", "events": ["reacted", "read"], "vector": "post_vector", "codes": 8, "levels": 2}
+    document["semantic_ids"] = {"interests": block}
+    path = folder / "codes.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=["context", "candidates", "codes", "sequence"])
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("parity")
-    spec_file = {"context": lambda _: SPEC, "candidates": with_candidates, "sequence": of_sequence}[request.param](
-        folder
-    )
+    written = {"context": lambda _: SPEC, "candidates": with_candidates, "codes": with_codes, "sequence": of_sequence}
+    spec_file = written[request.param](folder)
     with running_redis() as redis:
         world = build(folder, redis, spec_file, trees=30)
         graph, model = TemporalGraph.load(folder / "graph"), load_model(folder / "model")
         assert model.trees is not None
         yield Product(folder, world.spec, world.name, world.version, graph, model)
+
+
+def test_codes_change_the_probabilities_where_the_spec_has_them(product: Product) -> None:
+    rows = product.graph.seeds.rows("test")[-20:]
+    before = predict(product.model, product.graph, rows, lag=VECTOR_AGE)
+    found = [one for one in product.model.ranker.modules() if isinstance(one, HierarchicalEmbedding)]
+    tables = [table for embedding in found for table in embedding.parameters()]
+    kept = [table.detach().clone() for table in tables]
+    for table in tables:
+        table.data.zero_()
+    after = predict(product.model, product.graph, rows, lag=VECTOR_AGE)
+    for table, values in zip(tables, kept, strict=True):
+        table.data.copy_(values)
+    assert np.array_equal(before, after) != bool(product.spec.semantic_ids)
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.95])
