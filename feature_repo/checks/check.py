@@ -21,6 +21,7 @@ from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import arrow_types
 from feature_repo.sources.tables import arrow_table
 from feature_repo.sources.validate import IMPOSSIBLE, Validated, check_leaks
+from feature_repo.sources.versions import check_versions
 from models.spec import Spec, SpecError, load_spec
 from models.spec.schema import WINDOW_ORDER
 
@@ -65,6 +66,7 @@ def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> N
         report.errors += error.sentences
         return
     tables = _canonical(valid, problems)
+    check_versions(valid.spec, tables, problems)
     if spec.impressions.table in tables and not problems.found:
         with problems.trying():
             add_seeds(valid.spec, tables)

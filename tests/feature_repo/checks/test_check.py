@@ -152,6 +152,12 @@ def test_an_empty_table_ends_no_check(tables: Tables, spec_file: Write, name: st
     assert page(report)
 
 
+def test_versions_that_tie_are_told(tables: Tables, spec_file: Write) -> None:
+    tables["members"] = pd.concat([tables["members"], tables["members"].iloc[[3]].assign(age=99.0)], ignore_index=True)
+    report = check_product(spec_file(), None)
+    assert [one for one in report.errors if "expected rows that differ in member_id, valid_from; found 1" in one]
+
+
 def test_history_events_need_events(tables: Tables, spec_file: Write) -> None:
     report = check_product(spec_file(lambda document: document.update(training={"history_events": 100})), None)
     assert [one for one in report.errors if one.startswith("training.history_events: expected engagements")]
