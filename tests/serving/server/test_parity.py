@@ -37,6 +37,7 @@ def of_sequence(folder: Path) -> Path:
     """The same product with a ranker of the other family."""
     document = yaml.safe_load(SPEC.read_text(encoding="utf-8"))
     document["model"] = {"family": "sequence", "impressions": 12, "layers": 2}
+    document["training"]["slice"] = 1  # slices are of the other family
     path = folder / "sequence.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
