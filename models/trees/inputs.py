@@ -14,6 +14,10 @@ from models.nn.encoding import Encoding, FeatureEncoding
 from models.nn.inputs import DecoderInputs
 from models.nn.profile import ProfileLayout, own_features
 
+FRESH_SECONDS = np.float32(60)
+"""A member's state that is younger counts as this old. Half of the train rows have an age of exactly 0, which no
+request has: a split there would score a request that is a microsecond late as one with a stale state."""
+
 
 @dataclass(frozen=True)
 class TreeInputs:
@@ -58,7 +62,7 @@ class TreeInputs:
             end = _fill(values, end, numbers, codes)
         values[..., end] = inputs.surface.numpy()[:, None] + 1
         values[..., end + 1] = inputs.hour.numpy()[:, None]
-        values[..., end + 2] = inputs.state_age.numpy()[:, None]
+        values[..., end + 2] = np.maximum(inputs.state_age.numpy(), FRESH_SECONDS)[:, None]
         return values
 
 

@@ -12,7 +12,7 @@ from models.nn.model import Ranker
 from models.training.batches import FRESH, FROZEN, STALE, Batches, decoder_inputs, encode
 from models.training.seed_values import SeedValues
 from models.training.slices import one_each
-from models.trees.inputs import TreeInputs
+from models.trees.inputs import FRESH_SECONDS, TreeInputs
 from tests.models.training.small import MODEL, small_graph
 from tests.models.training.twins import with_twins
 
@@ -70,5 +70,6 @@ def test_names_missing_numbers_and_codes() -> None:
     np.testing.assert_array_equal(found[:, names.index("surface of the impression")], graph.seeds.surface.numpy() + 1)
     stale = values.of(rows, torch.full_like(rows, STALE))
     seconds = (graph.seeds.time - graph.seeds.frozen_time).float() / 1_000_000
-    np.testing.assert_array_equal(stale[:, -1], seconds.numpy())
-    assert (found[:, -1] == 0).all()
+    np.testing.assert_array_equal(stale[:, -1], np.maximum(seconds.numpy(), FRESH_SECONDS))
+    assert (found[:, -1] == FRESH_SECONDS).all()
+    np.testing.assert_array_equal(values.of(rows, lag=1)[:, -1], found[:, -1])
